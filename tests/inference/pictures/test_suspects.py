@@ -146,11 +146,11 @@ def test_what_was_taken_over_from_another_dataset_is_told_apart(service):
     own = [make_suspect(sha_of(i), "eel", 0.2, DAYS[1], service.ids[DAYS[1]][i]) for i in (20, 21)]
     taken = [one.model_copy(update={"dataset": "d0", "image_sha256": sha_of(n)}) for n, one in enumerate(own)]
     put_suspects(service.storage, MODEL, [*own, taken[0]])
-    assert ("2 labels of dataset d1 are likely wrong (88 of 90 labels could be judged); 1 was found in another dataset; nobody judged "
-            "one since.") in words(Browser(service).get(PAGE))
+    assert ("2 labels of dataset d1 are likely wrong (88 of 90 labels could be judged); 1 was found in another dataset; "
+            "nobody judged one since.") in words(Browser(service).get(PAGE))
     put_suspects(service.storage, MODEL, taken)
-    assert ("No label of dataset d1 is likely wrong; 88 of 90 labels could be judged; 2 were found in other datasets; nobody judged "
-            "one since.") in words(Browser(service).get(PAGE))
+    assert ("No label of dataset d1 is likely wrong; 88 of 90 labels could be judged; 2 were found in other datasets; "
+            "nobody judged one since.") in words(Browser(service).get(PAGE))
 
 
 def test_a_list_that_takes_long_to_look_through_is_shown_from_one_look(doubted, monkeypatch):
