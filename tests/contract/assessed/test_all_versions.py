@@ -166,6 +166,16 @@ def test_the_overview_says_why_the_live_version_was_not_measured(registry, tmp_p
     assert known.live.describe() == f"not measured: {NOT_ASKED}" and [one.version for one in known.others] == ["2", "1"]
 
 
+def test_the_overview_knows_what_was_published_since_its_last_look(registry, tmp_path, monkeypatch):
+    now, facts = [100.0], Facts(registry.storage, None)
+    monkeypatch.setattr(forgotten.clock, "monotonic", lambda: now[0])
+    assert facts.describe(MODEL)["first"].live.version == "1"
+    later = publish(registry, tmp_path)
+    registry.promote(later, by="test", reason="test", expected_live="1")
+    now[0] += 6
+    assert facts.describe(MODEL)["first"].live.version == later
+
+
 def test_where_nothing_is_live_nothing_is_said(tmp_path):
     storage = open_root(f"file://{tmp_path}/root", create=True)
     assert Facts(storage, None).describe("none")["first"] is None
