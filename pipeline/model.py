@@ -29,11 +29,11 @@ from command.command import Outcome, run, stage_command
 from command.groups import Group
 from command.process import end_with
 from command.terminal import align, escape
-from contract.assessed.first_holdout import FirstHoldouts
+from contract.assessed.first_holdout import FirstHoldouts, Measured
 from contract.canary.changes import PROMOTED
 from contract.deciding import changes
 from contract.deciding.names import list_aliases
-from contract.errors import DamagedDocument, UsageError, pass_over
+from contract.errors import DamagedDocument, RootError, UsageError, pass_over
 from contract.registry import Registry, check_version, models
 from contract.settings import Settings
 from contract.storage import open_root
@@ -75,11 +75,19 @@ def show_command(settings: Settings, model: str | None, version: str | None) -> 
     document = {"card": card.to_dict(), "live": state.state.live if state else None,
                 "state": state.state.to_dict() if state else None}
     names = list_aliases(state.state, card.version) if state else []
-    measured = list(FirstHoldouts(registry).find().values())
+    measured = _measure_first_holdout(registry)
     parts = [write_card(card, state.state.live if state else None, names), write_first_holdout(measured, card.version),
              *(say_of_version(state.state, card.version) if state else [])]
-    return Outcome(document=document | {"aliases": names, "first_holdout": [one._asdict() for one in measured]},
-                   text="\n\n".join(parts))
+    rows = None if isinstance(measured, str) else [one._asdict() for one in measured]
+    return Outcome(document=document | {"aliases": names, "first_holdout": rows}, text="\n\n".join(parts))
+
+
+def _measure_first_holdout(registry: Registry) -> list[Measured] | str:
+    """What every version knows of the first dataset; or why not, for who may read versions and not the runs that made them."""
+    try:
+        return list(FirstHoldouts(registry).find().values())
+    except RootError as error:
+        return str(error)
 
 
 @stage_command("history")

@@ -26,13 +26,16 @@ def write_card(card: Card, live: str | None, aliases: Sequence[str] = ()) -> str
     return "\n\n".join([escape(head), *parts])
 
 
-def write_first_holdout(measured: Sequence[Measured], version: str) -> str:
-    """Writes what versions answer right of the first dataset's held-out rows: the newest ones, and this version."""
+def write_first_holdout(measured: Sequence[Measured] | str, version: str) -> str:
+    """Writes what versions answer right of the first dataset's held-out rows: the newest ones, and this version; or why not."""
+    head = "accuracy on the held-out rows of the first dataset"
+    if isinstance(measured, str):
+        return f"{head}\n{textwrap.fill(escape(f'not known: {measured}'), WIDTH, initial_indent='  ', subsequent_indent='  ')}"
     shown = [one for n, one in enumerate(measured) if n < MOST_MEASURED or one.version == version]
     lines = [_write_pair(f"  version {one.version}", one.describe()) for one in shown]
     left = len(measured) - len(shown)
     more = [_write_pair("", f"and {write_number(left)} more (--json lists all)")] if left else []
-    return "\n".join(["accuracy on the held-out rows of the first dataset", *lines, *more])
+    return "\n".join([head, *lines, *more])
 
 
 def _list_facts(card: Card) -> Iterator[tuple[str, str]]:

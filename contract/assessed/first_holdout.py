@@ -19,6 +19,7 @@ from contract.texts.figures import write_count, write_figure
 NOT_ASKED = "no assessment asked it; a run of the cycle asks its candidate and the version that is live"
 NO_FIRST = "no dataset of its line was there whole"
 EARLIER = "an earlier release assessed it, which did not ask"
+UNREADABLE = "its assessment cannot be read"
 
 
 class Measured(NamedTuple):
@@ -47,70 +48,90 @@ def find_newest(registry: Registry, version: str, dataset: str | None = None) ->
 
 
 class FirstHoldouts:
-    """Every version of a model on the held-out rows of its first dataset; what was found once is read no more."""
+    """Every version of a model on the held-out rows of its first dataset; what a run found is read once."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._kept: dict[str, dict[str, Any]] = {}  # version -> `first` of its assessment, and nothing else of it
+        self._kept: dict[str, dict[str, Any]] = {}  # version -> `first` of the assessment by its run, and nothing else of it
 
     def find(self) -> dict[str, Measured]:
         """Finds version -> what was measured, the newest version first; a figure is that of the newest assessment that has it."""
-        versions = list(reversed(self._registry.versions()))
         found: dict[str, Measured] = {}
-        for version in versions:
-            for one in _read_measured(self._look(version)):
+        reasons: dict[str, str] = {}
+        for version in reversed(self._registry.versions()):
+            assessment = self._look(version)
+            reasons[version] = _explain(assessment)
+            for one in _read_measured(assessment):
                 found.setdefault(one.version, one)
-        return {version: found.get(version) or Measured(version, None, 0, None, self._explain(version)) for version in versions}
+        return {version: found.get(version) or Measured(version, None, 0, None, why) for version, why in reasons.items()}
 
-    def _look(self, version: str) -> Mapping[str, Any] | None:
-        if version not in self._kept:
-            assessment = _read_assessment(self._registry, version) or _read_conversion(self._registry, version)
-            if assessment is None:
-                return None
-            self._kept[version] = {name: value for name, value in assessment.items() if name == "first"}
-        return self._kept[version]
-
-    def _explain(self, version: str) -> str:
-        assessment = self._look(version)
+    def _look(self, version: str) -> Mapping[str, Any] | str:
+        """Looks up an assessment, or says why there is none to read. A converted version may be assessed again."""
+        if version in self._kept:
+            return self._kept[version]
+        try:
+            run, assessment = _read_assessment(self._registry, version)
+        except DamagedDocument as error:
+            pass_over(error)
+            return UNREADABLE
         if assessment is None:
             return NOT_ASKED
-        if "first" not in assessment:
-            return EARLIER
-        first = assessment["first"]
-        return str(first.get("reason") or NOT_ASKED) if isinstance(first, dict) else NO_FIRST
+        kept = {name: value for name, value in assessment.items() if name == "first"}
+        if run:
+            self._kept[version] = kept
+        return kept
 
 
-def _read_measured(assessment: Mapping[str, Any] | None) -> Iterator[Measured]:
-    first = (assessment or {}).get("first")
+def _explain(assessment: Mapping[str, Any] | str) -> str:
+    if isinstance(assessment, str):
+        return assessment
+    if "first" not in assessment:
+        return EARLIER
+    first = assessment["first"]
+    return str(first.get("reason") or NOT_ASKED) if isinstance(first, dict) else NO_FIRST
+
+
+def _read_measured(assessment: Mapping[str, Any] | str) -> Iterator[Measured]:
+    first = None if isinstance(assessment, str) else assessment.get("first")
     if not isinstance(first, dict):
         return
     for row in first.get("versions") or ():
-        if isinstance(row, dict) and isinstance(row.get("accuracy"), dict):
-            yield Measured(str(row["version"]), str(first.get("dataset")), int(row["n"]), row["accuracy"], None)
+        if isinstance(row, dict) and isinstance(row.get("accuracy"), dict) and isinstance(row.get("n"), int):
+            yield Measured(str(row.get("version")), str(first.get("dataset")), row["n"], row["accuracy"], None)
 
 
 def _list_sections(registry: Registry, version: str) -> Iterator[dict[str, Any]]:
     try:
         for card in registry.ancestors(version, missing_ok=True):
-            found = (_read_assessment(registry, card.version) or {}).get("first")
-            if isinstance(found, dict):
+            found = _find_section(registry, card.version)
+            if found is not None:
                 yield found
     except DamagedDocument as error:  # a line with a hole ends there
         pass_over(error)
 
 
-def _read_assessment(registry: Registry, version: str) -> dict[str, Any] | None:
+def _find_section(registry: Registry, version: str) -> dict[str, Any] | None:
     try:
-        run = Claim.load(registry.storage, layout.claim(registry.model, version)).run
-        return Runs(registry.storage, registry.model).get(parse_number(run)).stage("assess") if run else None
-    except (NotFound, DamagedDocument, ValueError):
-        return None
-
-
-def _read_conversion(registry: Registry, version: str) -> dict[str, Any] | None:
-    """Reads how a converted version was compared with the one that it was made of."""
-    try:
-        kept = NumberedDocuments(registry.storage, layout.assessments(registry.model, version)).newest()
+        _, assessment = _read_assessment(registry, version)
     except DamagedDocument:
         return None
-    return kept[1] if kept and isinstance(kept[1], dict) else None
+    first = (assessment or {}).get("first")
+    return first if isinstance(first, dict) else None
+
+
+def _read_assessment(registry: Registry, version: str) -> tuple[str | None, dict[str, Any] | None]:
+    """Reads the run that made a version, and how it assessed it; or None, and the newest assessment of a converted one.
+
+    DamagedDocument.
+    """
+    try:
+        run = Claim.load(registry.storage, layout.claim(registry.model, version)).run
+        if run:
+            return run, Runs(registry.storage, registry.model).get(parse_number(run)).stage("assess")
+        number, found = NumberedDocuments(registry.storage, layout.assessments(registry.model, version)).newest() or (0, None)
+    except (NotFound, ValueError):
+        return None, None
+    if number and not isinstance(found, dict):
+        raise DamagedDocument(f"assessment {number} of version {version} of {registry.model!r}: expected a JSON object. "
+                              f"Convert it again, and it is assessed again.")
+    return None, found

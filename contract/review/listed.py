@@ -101,6 +101,21 @@ def read_asked(storage: Storage, day: str) -> set[tuple[str, str, int]]:
             if row["prediction_id"] and row["labeled_at"] is not None and row["origin"] == ORIGIN}
 
 
+def find_answered_blind(storage: Storage, day: str) -> set[str]:
+    """Finds the predictions of a day that somebody judged blind because a list asked, and did not take it back.
+
+    An answer on the page of reviews is none: it leaves the blind question open. A file that cannot be read is passed over.
+    """
+    columns = ("prediction_id", "label_id", "labeler", "labeled_at", "origin", "saw_prediction", "withdraws")
+    rows = [row for _, row in rows_where(storage, layout.LABELS, day, "strategy", STRATEGIES, columns, unreadable=[])
+            if row["prediction_id"] and row["labeled_at"] is not None and row["origin"] == ORIGIN]
+    newest: dict[tuple[str, str], bool] = {}  # of each person, whether the newest blind word holds
+    for row in sorted(rows, key=lambda row: (clock.to_us(row["labeled_at"]), row["label_id"] or "")):
+        if row["saw_prediction"] is False:
+            newest[row["prediction_id"], row["labeler"] or ""] = not row["withdraws"]
+    return {name for (name, _), holds in newest.items() if holds}
+
+
 def is_any(storage: Storage, model: str, day: str, kind: str, population: str) -> bool:
     """Says whether anything was listed of a day that a queue of this kind and population asks about."""
     blind = kind == KIND[True]

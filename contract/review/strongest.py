@@ -24,12 +24,13 @@ class Row(NamedTuple):
 class Strongest(NamedTuple):
     """What a document lists, without erased pictures: how many, how many of these people judged since and confirmed.
 
-    `hidden`: left out because they wait for a blind answer. `by_split`: split -> rows, the likeliest mistake first; what people
-    confirmed is none of them.
+    `elsewhere`: how many were taken over from lists of other datasets. `hidden`: left out because they wait for a blind answer.
+    `by_split`: split -> rows, the likeliest mistake first; what people confirmed is none of them.
     """
 
     document: Suspects
     total: int
+    elsewhere: int
     answered: int
     confirmed: int
     hidden: int
@@ -39,12 +40,16 @@ class Strongest(NamedTuple):
         """Says in a sentence what was found, and what people said since."""
         of = f"of dataset {self.document.dataset}"
         judged = f"{write_number(self.document.judged)} of {write_count(self.document.rows, 'label')} could be judged"
-        if not self.total:
-            return f"No label {of} is likely wrong; {judged}."
-        are = "is" if self.total == 1 else "are"
+        own = self.total - self.elsewhere
+        if own:
+            found = f"{write_count(own, 'label')} {of} {'is' if own == 1 else 'are'} likely wrong ({judged})"
+        else:
+            found = f"No label {of} is likely wrong; {judged}"
+        others = "1 was found in another dataset" if self.elsewhere == 1 else \
+            f"{write_number(self.elsewhere)} were found in other datasets"
         since = f"people judged {write_number(self.answered)} since" if self.answered else "nobody judged one since"
         confirmed = f", and confirmed {write_number(self.confirmed)}" if self.answered else ""
-        return f"{write_count(self.total, 'label')} {of} {are} likely wrong ({judged}); {since}{confirmed}."
+        return f"{found}{f'; {others}' if self.elsewhere else ''}{f'; {since}{confirmed}' if self.total else ''}."
 
 
 def choose_strongest(found: Suspects, said: Mapping[Pair, Said], most: int, erased: Collection[str] = (),
@@ -55,7 +60,8 @@ def choose_strongest(found: Suspects, said: Mapping[Pair, Said], most: int, eras
     shown = [Row(one, describe_state(one, said)) for one in still if one.pair not in hidden]
     order = {split: n for n, split in enumerate(SPLITS)}
     splits = sorted({row.suspect.split for row in shown}, key=lambda split: (order.get(split, len(order)), split))
-    return Strongest(found, len(there), sum(one.pair in said for one in there), confirmed, len(still) - len(shown),
+    elsewhere = sum(one.dataset != found.dataset for one in there)
+    return Strongest(found, len(there), elsewhere, sum(one.pair in said for one in there), confirmed, len(still) - len(shown),
                      {split: [row for row in shown if row.suspect.split == split][:most] for split in splits})
 
 
@@ -77,6 +83,6 @@ def find_waiting(storage: Storage, model: str, suspects: Iterable[Suspect], labe
     waiting: set[Pair] = set()
     for day in sorted({one.day for one in asked}):
         if blind := listed.read(storage, model, day, blind=True):
-            answered = {name for name, _, _ in listed.read_asked(storage, day)}
+            answered = listed.find_answered_blind(storage, day)
             waiting |= {one.pair for one in asked if one.day == day and one.prediction_id in blind.keys() - answered}
     return waiting

@@ -10,6 +10,7 @@ from contract.registry import Registry
 from contract.stores.store import Storage
 
 LOOKED_S = 60.0  # the page asks every few seconds, and a run takes minutes
+LOOKED_FOR_NEW_S = 5.0  # where the last look did not find what is live: it was published since
 MOST = 5
 
 
@@ -30,7 +31,7 @@ class Forgotten:
 
     def find(self, model: str, live: str | None) -> Known | None:
         """Finds what to say of a model; None where nothing is live that has a card."""
-        found = self._look(model)
+        found = self._look(model, live)
         if live is None or live not in found:
             return None
         one = found[live]
@@ -38,9 +39,9 @@ class Forgotten:
         same = [other for other in measured if other.dataset == (one.dataset or measured[0].dataset)]
         return Known(one, [*same[:MOST - 1], *same[MOST - 1:][-1:]])
 
-    def _look(self, model: str) -> dict[str, Measured]:
+    def _look(self, model: str, live: str | None) -> dict[str, Measured]:
         known, now = self._looks.get(model), clock.monotonic()
-        if known is None or now - known[0] > LOOKED_S:
+        if known is None or now - known[0] > (LOOKED_S if live in known[1] else LOOKED_FOR_NEW_S):
             of = self._of.setdefault(model, FirstHoldouts(Registry(self._storage, model)))
             known = self._looks[model] = now, of.find()
         return known[1]

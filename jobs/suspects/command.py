@@ -45,8 +45,8 @@ def command(settings: Settings, model: str | None, dataset: str | None, most: in
         raise UsageError(f"dataset {made.dataset} is of the model {made.model!r}, expected one of {name!r}.")
     found = find_suspects(storage, name, made)
     said = read_said(storage, found.suspects, settings.gates.trusted_origins)
-    sent = send(storage, name, [one for one in list_open(found.suspects, said) if one.pair not in said][:most],
-                settings.serve.label_days, "labels suspects") if most else None
+    sent = send(storage, name, [one for one in list_open(found.suspects, said) if one.pair not in said],
+                settings.serve.label_days, "labels suspects", most) if most else None
     return Outcome(document=make_document(found, said, sent), text=lambda: write_text(found, said, sent))
 
 

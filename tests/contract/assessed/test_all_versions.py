@@ -5,7 +5,8 @@ import json
 import pytest
 
 from contract import layout
-from contract.assessed.first_holdout import EARLIER, NO_FIRST, NOT_ASKED, FirstHoldouts
+from contract.assessed.first_holdout import EARLIER, NO_FIRST, NOT_ASKED, UNREADABLE, FirstHoldouts
+from contract.errors import RootError
 from contract.registry import Registry
 from contract.runs import Plan, Runs, Timing
 from contract.sequence import NumberedDocuments
@@ -77,6 +78,43 @@ def test_a_converted_version_has_the_figure_of_its_own_comparison(registry, tmp_
     assert describe(registry)[version] == "79% (70 to 86%) on 100 held-out rows of dataset d1"
 
 
+def test_a_converted_version_that_is_assessed_again_has_its_new_figure(registry, tmp_path):
+    """A service reads for weeks, and `trueup model convert` of the same version makes no new one."""
+    version, reader = publish(registry, tmp_path, parent="2"), FirstHoldouts(registry)
+    kept = NumberedDocuments(registry.storage, layout.assessments(MODEL, version))
+    for n, right in ((50, 40), (100, 79)):
+        row = {"version": version, "n": n, "accuracy": Paired(right, 0, 0, n - right).live()}
+        kept.add({"first": make_section() | {"versions": [row]}})
+        assert reader.find()[version].n == n
+
+
+@pytest.mark.parametrize(("document", "said"), [
+    (b"{", UNREADABLE), (b"[]", UNREADABLE), (b"{}", EARLIER),
+    (b'{"first": {"dataset": "d1", "versions": [7, {"version": "1"}, {"accuracy": {}}]}}', NOT_ASKED)])
+def test_a_damaged_assessment_has_no_figure_and_stops_no_other(registry, tmp_path, document, said):
+    later = assess(registry, tmp_path, {"first": None})
+    registry.storage.put(layout.stage(MODEL, 2, "assess"), document)
+    assert describe(registry)[later] == f"not measured: {said}" and describe(registry)["2"].startswith("80%")
+    assert model.main(["show", later, "--root", registry.storage.root, "--model", MODEL]) == 0
+
+
+def test_the_card_is_shown_to_whoever_may_not_read_the_runs(registry, capsys, monkeypatch):
+    plain = type(registry.storage).read
+
+    def read(self, key):
+        if key.startswith("runs/"):
+            raise RootError(f"{key}: access denied")
+        return plain(self, key)
+
+    monkeypatch.setattr(type(registry.storage), "read", read)
+    told = ["show", "1", "--root", registry.storage.root, "--model", MODEL]
+    assert model.main(told) == 0
+    text = capsys.readouterr().out
+    assert "weights" in text and f"first dataset\n  not known: runs/{MODEL}/1/run.json: access denied" in text
+    assert model.main([*told, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["first_holdout"] is None
+
+
 def test_what_was_found_is_read_no_more_and_what_is_new_is(registry, tmp_path):
     reader = FirstHoldouts(registry)
     before = reader.find()
@@ -126,6 +164,16 @@ def test_the_overview_says_why_the_live_version_was_not_measured(registry, tmp_p
     registry.promote(later, by="test", reason="test", expected_live="1")
     known = Facts(registry.storage, None).describe(MODEL)["first"]
     assert known.live.describe() == f"not measured: {NOT_ASKED}" and [one.version for one in known.others] == ["2", "1"]
+
+
+def test_the_overview_knows_what_was_published_since_its_last_look(registry, tmp_path, monkeypatch):
+    now, facts = [100.0], Facts(registry.storage, None)
+    monkeypatch.setattr(forgotten.clock, "monotonic", lambda: now[0])
+    assert facts.describe(MODEL)["first"].live.version == "1"
+    later = publish(registry, tmp_path)
+    registry.promote(later, by="test", reason="test", expected_live="1")
+    now[0] += 6
+    assert facts.describe(MODEL)["first"].live.version == later
 
 
 def test_where_nothing_is_live_nothing_is_said(tmp_path):

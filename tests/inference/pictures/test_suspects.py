@@ -46,12 +46,12 @@ def open_browsers(service):
         ("rita", ["read"]), ("ann", ["read", "label"]), ("lea", ["label"]))]
 
 
-def answer(service, i, label):
+def answer(service, i, label, at="2026-11-21T09:00:00Z", **more):
     """A label that the suspicion asked for."""
-    at = clock.parse_moment("2026-11-21T09:00:00Z")
-    put_rows(service.storage, LABEL, layout.LABELS, [{
-        "label_id": ids.uuid7(at), "prediction_id": service.ids[DAYS[1]][i], "label": label, "labeler": "ann", "labeled_at": at,
-        "origin": "feedback", "strategy": "suspects", "saw_prediction": False}], DAYS[1], f"a{i}")
+    at = clock.parse_moment(at)
+    row = {"label_id": ids.uuid7(at), "prediction_id": service.ids[DAYS[1]][i], "label": label, "labeler": "ann",
+           "labeled_at": at, "origin": "feedback", "strategy": "suspects", "saw_prediction": False, **more}
+    put_rows(service.storage, LABEL, layout.LABELS, [row], DAYS[1], f"a{row['label_id']}")
 
 
 def test_where_nobody_looked_the_page_says_how_to_and_nothing_leads_to_it(service):
@@ -105,6 +105,20 @@ def test_a_newer_label_by_somebody_else_ends_no_wait(doubted):
     assert "given-2 " not in words(both.get(PAGE)) and "1 waits for a blind answer and is not shown" in words(both.get(PAGE))
 
 
+def test_an_answer_that_was_not_blind_or_was_taken_back_ends_no_wait(doubted):
+    """As on the page of the prediction, which stays closed to whoever may label."""
+    _, both, _ = open_browsers(doubted)
+    both.post(f"{PAGE}/review", model=MODEL, most=3)
+    answer(doubted, 30, "dog", strategy="picked", saw_prediction=True)
+    answer(doubted, 3, "dog")
+    answer(doubted, 3, "dog", at="2026-11-21T09:01:00Z", withdraws=True)
+    said = words(both.get(PAGE))
+    assert "given-3" not in said and "3 wait for a blind answer" in said
+    assert both.get(f"/pictures/one/{DAYS[1]}/{doubted.ids[DAYS[1]][30]}", model=MODEL).status == 403
+    answer(doubted, 3, "cat", at="2026-11-21T09:02:00Z")
+    assert "given-3 " in words(both.get(PAGE))
+
+
 def test_the_button_sends_each_once_and_says_what_cannot_be_asked(doubted):
     browser = Browser(doubted)
     for new, rest in ((3, 1), (0, 1)):
@@ -114,6 +128,56 @@ def test_the_button_sends_each_once_and_says_what_cannot_be_asked(doubted):
     assert "3 sent: people find them at Audit" in said and "About 1 nobody can be asked" in said
     for most in ("0", "501", "many", ""):
         assert browser.post(f"{PAGE}/review", model=MODEL, most=most).status == 422
+
+
+def test_who_cannot_be_asked_about_takes_no_place_of_the_next(service):
+    """A list that pictures of an imported folder lead: each press of the button would send none of those below."""
+    alone = [make_suspect(sha_of(i), f"alone-{i}", 0.001, DAYS[1]) for i in (10, 11, 12)]
+    put_suspects(service.storage, MODEL, [*alone, *(make_suspect(sha_of(i), "eel", 0.2, DAYS[1], service.ids[DAYS[1]][i])
+                                                   for i in (20, 21))])
+    for asked in (20, 21):
+        sent = Browser(service).post(f"{PAGE}/review", model=MODEL, most=1).headers["location"][0]
+        assert "sent=1&not_sent=3" in sent
+        assert service.ids[DAYS[1]][asked] in listed.read(service.storage, MODEL, DAYS[1], blind=True)
+    assert len(listed.read(service.storage, MODEL, DAYS[1], blind=True)) == 2
+
+
+def test_what_was_taken_over_from_another_dataset_is_told_apart(service):
+    own = [make_suspect(sha_of(i), "eel", 0.2, DAYS[1], service.ids[DAYS[1]][i]) for i in (20, 21)]
+    taken = [one.model_copy(update={"dataset": "d0", "image_sha256": sha_of(n)}) for n, one in enumerate(own)]
+    put_suspects(service.storage, MODEL, [*own, taken[0]])
+    assert ("2 labels of dataset d1 are likely wrong (88 of 90 labels could be judged); 1 was found in another dataset; "
+            "nobody judged one since.") in words(Browser(service).get(PAGE))
+    put_suspects(service.storage, MODEL, taken)
+    assert ("No label of dataset d1 is likely wrong; 88 of 90 labels could be judged; 2 were found in other datasets; "
+            "nobody judged one since.") in words(Browser(service).get(PAGE))
+
+
+def test_a_list_that_takes_long_to_look_through_is_shown_from_one_look(doubted, monkeypatch):
+    """A request gives up after 10 s (STORE_S); a look that is old when it ends would be begun anew by every request."""
+    now, looks = [0.0], []
+
+    def read_slowly(*_):
+        looks.append(now[0])
+        now[0] += 60
+        return {}
+
+    monkeypatch.setattr(suspected, "LOOKED_S", 5.0)
+    monkeypatch.setattr(suspected.clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr(suspected, "read_said", read_slowly)
+    found = suspected.Suspected(doubted.storage, doubted.settings)
+    for later in (0, 30, 25, 10):
+        now[0] += later
+        assert found.find(MODEL, hides_waiting=False).total == 4
+    assert looks == [0.0, 125.0]
+
+
+def test_the_grid_of_pictures_reads_no_list(doubted, monkeypatch):
+    doubted.storage.put(layout.suspects(MODEL).format(2), b"{")
+    read, plain = [], type(doubted.storage).read
+    monkeypatch.setattr(type(doubted.storage), "read", lambda self, key: read.append(key) or plain(self, key))
+    assert PAGE in Browser(doubted).get("/pictures").text
+    assert not [key for key in read if "/suspects/" in key]
 
 
 def test_an_erased_picture_is_not_listed(doubted):
