@@ -8,11 +8,13 @@ import pytest
 from contract import clock, jsonio, layout
 from contract.errors import Mismatch, NotFinite
 from contract.run_owner import me
+from contract.runs import Timing
 from contract.storage import open_root
 from contract.tuning.documents import TrialClaim
 from tests.faults import AFTER, BEFORE, Died, Process, patched
 from tests.training.tuning.conftest import found, loss_of, make_search, run, told
-from training.tuning.claims import Attempt, Claims
+from training.tuning import on_spark
+from training.tuning.claims import Attempt, Claims, Limits
 from training.tuning.space import list_grid
 
 
@@ -84,6 +86,25 @@ def test_a_configuration_that_does_not_train_has_failed_and_is_not_repeated(stor
     assert failed and all((one.state, one.error, one.value, len(one.epochs)) == ("failed", "loss nan", None, 1) for one in failed)
     assert {one.state for one in tuning.trials if one not in failed} == {"completed"}
     assert len(made.trained) == 10 and told(run(storage, make_search(), trials=10)) == told(tuning) and len(made.trained) == 10
+
+
+def test_after_its_trials_a_worker_leaves_the_memory_of_gpus_to_others(storage, made, monkeypatch):
+    """Spark keeps its process, which then waits beside the rank that trains the candidate."""
+    freed = []
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.cuda.empty_cache", lambda: freed.append(len(made.trained)))
+    run(storage, make_search(), trials=2)
+    assert freed == [2]
+
+
+@pytest.mark.parametrize(("given", "expected"), [
+    ({"spark.master": "yarn", "spark.task.cpus": "4", "spark.task.resource.gpu.amount": "1"}, ("cuda", 4)),
+    ({"spark.master": "yarn", "spark.task.cpus": "4"}, ("auto", 4)), ({"spark.master": "local[2]"}, ("auto", 3))])
+def test_workers_in_tasks_have_the_device_and_the_threads_of_these(given, expected, monkeypatch):
+    monkeypatch.setattr(on_spark, "count_cores", lambda: 6)
+    here = {"device": "auto", "cache_mib": 7, "threads": None}
+    fitted = on_spark.fit_to_tasks(Limits(1, None, here, Timing()), 2, given).here
+    assert (fitted["device"], fitted["threads"], fitted["cache_mib"]) == (*expected, 7)
 
 
 def test_what_no_configuration_is_to_blame_for_ends_the_search_and_the_trial_is_repeated(storage, made):
