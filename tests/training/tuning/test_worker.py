@@ -6,14 +6,17 @@ from statistics import median
 import pytest
 
 from contract import clock, jsonio, layout
-from contract.errors import Mismatch, NotFinite
+from contract.errors import Mismatch, NotFinite, RunHeld
+from contract.registry import Registry
 from contract.run_owner import me
 from contract.runs import Timing
+from contract.settings import Settings
 from contract.storage import open_root
 from contract.tuning.documents import TrialClaim
 from tests.faults import AFTER, BEFORE, Died, Process, patched
 from tests.training.tuning.conftest import found, loss_of, make_search, run, told
 from training.tuning import on_spark
+from training.tuning import search as module
 from training.tuning.claims import Attempt, Claims, Limits
 from training.tuning.space import list_grid
 
@@ -184,6 +187,37 @@ def test_a_worker_of_another_machine_is_dead_when_its_beat_stands_still(storage,
         assert claims.take([1], (), ()) is None, "its own worker lives"
         assert claims.take([1, 2], (), ()) == Attempt(2, 1)
     assert claims.read_beat(Attempt(1, 1)) == 380.0 and claims.read_beat(Attempt(1, 2)) == 0.0
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_the_candidate_of_another_machine_is_waited_for_until_its_beat_tells(storage, made, monkeypatch, alive):
+    """A cluster that ended while it trained it is never looked up again: the next one is another machine."""
+    search, now, slept = make_search(), [100.0], []
+    tuning = run(storage, search, trials=1)
+    claim(storage, search, Attempt(module.CANDIDATE, 1), host="elsewhere", boot="x", pid=1)
+
+    def sleep(seconds):
+        slept.append(seconds)
+        now[0] += seconds
+        if alive and len(slept) == 3:
+            storage.put(layout.tuning_trials(search.model, search.id, "beats", "0000-1"), jsonio.dumps({"seconds": 5.0}))
+
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr(module, "train", lambda *_, **__: Trained())
+    monkeypatch.setattr(module, "train_document", lambda card: {})
+    monkeypatch.setattr(module, "train_text", lambda card: "trained")
+    registry = Registry(storage, search.model)
+    if alive:
+        with pytest.raises(RunHeld, match="another process trains its candidate"):
+            module.train_candidate(storage, registry, Settings(), tuning)
+    else:
+        assert module.train_candidate(storage, registry, Settings(), tuning).text.startswith("trained; nothing is live")
+    assert sum(slept) == (3 if alive else 60)
+
+
+class Trained:
+    version = "1"
 
 
 def test_who_was_taken_over_changes_nothing_any_more(storage, made):
