@@ -57,10 +57,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Found:
-    """Candidates by the hash of their picture; (hash, key) of pictures that people judged; what was left out, by reason."""
+    """Candidates by the hash of their picture; (hash, key) of pictures that have labels; what was left out, by reason."""
 
     candidates: list[Candidate]
-    judged: list[tuple[str, str]]
+    known: list[tuple[str, str]]
     left_out: dict[str, int]
 
 
@@ -72,7 +72,7 @@ def find_candidates(storage: Storage, days: Sequence[str], question: Question, v
     """
     first: dict[str, Candidate] = {}
     out: dict[str, str] = {}
-    judged: dict[str, str] = {}
+    with_label: dict[str, str] = {}
     missing = 0
     for day in days:
         labelled = read_labelled(storage, day)
@@ -88,12 +88,12 @@ def find_candidates(storage: Storage, days: Sequence[str], question: Question, v
                 ASKED if name in asked else None
             if reason:
                 out[sha256] = reason
-            if reason == LABELLED:
-                judged[sha256] = uri
+            if reason in (LABELLED, TRAINED_ON):
+                with_label[sha256] = uri
             first.setdefault(sha256, _make(day, row))
     reasons = Counter(out.values()) + Counter({NOT_STORED: missing})
     candidates = [first[sha256] for sha256 in sorted(first) if sha256 not in out]
-    return Found(candidates, sorted(judged.items()), dict(sorted(reasons.items())))
+    return Found(candidates, sorted(with_label.items()), dict(sorted(reasons.items())))
 
 
 def read_labelled(storage: Storage, day: str) -> set[str]:
