@@ -19,9 +19,9 @@ TOGETHER = 64  # pictures that are compared with all others at once
 
 
 def weigh(unsure: np.ndarray, learnt: bool) -> np.ndarray:
-    """Weighs pictures by the square root of how unsure a version is of them, in [0, 1]; all alike where it learnt from none of
-    their kind: then its doubt misleads (the cold start of active learning)."""
-    return np.sqrt(unsure) if learnt else np.ones(len(unsure))
+    """Weighs pictures by how unsure a version is of them, in [0, 1]; all alike where it learnt from none of their kind: then its
+    doubt misleads (the cold start of active learning)."""
+    return unsure if learnt else np.ones(len(unsure))
 
 
 def choose(look: np.ndarray, weight: np.ndarray, near: np.ndarray, items: int, near_bits: int,

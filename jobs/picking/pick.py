@@ -22,7 +22,7 @@ from contract.review.listed import DIVERSE
 from contract.rows.items import list_erased
 from contract.stores.store import Storage
 from jobs.engines.question import Question
-from jobs.picking.candidates import ASKED, TRAINED_ON, Candidate, find_candidates
+from jobs.picking.candidates import ASKED, Candidate, find_candidates
 from jobs.picking.choose import choose, find_far, make_look_of_hashes, take_from_each, weigh
 from jobs.picking.look import Looks, look_at
 from jobs.pictures.embed import Unknown, open_embedder
@@ -77,7 +77,7 @@ def pick(storage: Storage, question: Question, days: Sequence[str], wanted: Want
     left = find_far(looks.near, {*hashes.values(), *known.near.tolist()} - {None}, wanted.near_bits)
     out |= {reason: n for reason, n in ((UNREADABLE, len(some) - len(looks.places)), (NEAR_KNOWN, int((~left).sum())))
             if n}
-    weight = weigh(np.array([some[n].unsure for n in looks.places])[left], TRAINED_ON in found.left_out)
+    weight = weigh(np.array([some[n].unsure for n in looks.places])[left], found.learnt)
     places = choose(_read_look(looks)[left], weight, looks.near[left], wanted.items, wanted.near_bits,
                     _read_look(known) if known.places else None)
     chosen = [some[looks.places[n]] for n in np.flatnonzero(left)[places]]

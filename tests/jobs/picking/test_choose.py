@@ -74,7 +74,7 @@ def test_what_the_model_is_unsure_of_pulls_the_choice():
 
 def test_doubt_counts_once_a_version_learnt_from_such_pictures():
     unsure = np.array([0.0, 0.25, 1.0])
-    assert weigh(unsure, True).tolist() == [0, 0.5, 1] and weigh(unsure, False).tolist() == [1, 1, 1]
+    assert weigh(unsure, True).tolist() == [0, 0.25, 1] and weigh(unsure, False).tolist() == [1, 1, 1]
 
 
 def test_what_all_pictures_have_in_common_changes_nothing_and_neither_does_strength():
