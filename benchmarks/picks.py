@@ -1,18 +1,21 @@
 """How many labels it takes to teach the demo's network the drifted camera, when pictures are picked and when they are drawn.
 
-    nice python -m benchmarks.picks [--seeds 1 2 3 4 5] [--whole] [--draws 10] [--ways WAY …] [--keep FOLDER] [--json]
+    nice python -m benchmarks.picks [--seeds 1 2 3 4 5] [--whole [--epochs 10]] [--draws 10] [--ways WAY …] [--keep FOLDER]
 
 Version 1 (ResNet-18, 32 px) learns 450 clean digits. It looks at 947 unlabelled pictures of the drifted camera, some are
-labelled, and its last layer is trained on these alone (`train.freeze_backbone`); with --whole all of it is fine-tuned (10
-epochs, batches of 16, else the product's defaults). Asked are 400 held-out pictures of the drifted camera, which no way of
+labelled, and its last layer is trained on these alone (`train.freeze_backbone`); with --whole all of it is fine-tuned (batches
+of 16 and so many epochs that there are 80 steps, else the product's defaults: more labels would else be more steps, too, which
+replayed pictures keep from being so in the product). Asked are 400 held-out pictures of the drifted camera, which no way of
 choosing sees. Pictures are drawn at random; or picked at once by what version 1 makes of them; or 30 at a time, each time by the
 version that learnt the labels until then, as `trueup review pick` does from cycle to cycle: by its own function, with embeddings
-and with perceptual hashes. Each run is another cut of the digits. Aim: picked pictures reach with 60% of the labels what
-random ones reach. --keep: a folder from which a stopped run goes on.
+and with perceptual hashes. "classes known" is no strategy: as many of each class by the true labels. Each run is another cut of
+the digits. Aim: picked pictures reach with 60% of the labels what random ones reach. --keep: a folder from which a stopped run
+goes on.
 """
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -33,12 +36,13 @@ from inference.model.perceptual_hash import phash
 from inference.model.preprocess import decode
 from jobs.picking.choose import choose, make_look_of_hashes, weigh
 
-RANDOM, SURE, SPREAD, ONCE, ROUNDS, HASHED = ("random", "least sure, at once", "clusters, at once", "diverse, at once",
-                                              "diverse, in rounds", "by hash, in rounds")
+RANDOM, SURE, SPREAD, ONCE, ROUNDS, HASHED, BOUND = ("random", "least sure, at once", "clusters, at once", "diverse, at once",
+                                                     "diverse, in rounds", "by hash, in rounds", "classes known")
 DRAWN, PICKED = (30, 50, 60, 100, 120, 200), (30, 60, 120)  # labels; 60% of 50, 100 and 200 are what is picked
+DRAWN_OF_WHOLE = (30, 50, 100, 200)
 ROUND = 30
 TOP, NEAR_BITS = 5, 2
-SETTINGS = TrainSettings(epochs=10, batch=16)
+BATCH, STEPS = 16, 80  # of a fine-tuning of all of the network
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,17 @@ class Version:
         return 1 - (top[:, 0] - top[:, 1])
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is compared, and how it is trained: the last layer, or the whole network by so many epochs (None: by STEPS)."""
+
+    ways: Sequence[str]
+    draws: int
+    whole: bool
+    epochs: int | None
+    keep: Path | None
+
+
 Teacher = Callable[[Sequence[int]], Version]  # places in the pool -> the version that learnt them
 Chooser = Callable[[Version, list[int], int], list[int]]  # the newest version, places with labels, how many more
 
@@ -74,23 +89,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="of the runs")
     parser.add_argument("--whole", action="store_true", help="fine-tune all of the network: minutes a run")
+    parser.add_argument("--epochs", type=int, help="of each such fine-tuning, however many steps that is")
     parser.add_argument("--draws", type=int, default=10, help="of random pictures, whose accuracies are averaged")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="of picking, beside random pictures")
     parser.add_argument("--keep", type=Path, help="folder of what is done already")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
     torch.set_num_threads(1)
-    rows = [row for seed in given.seeds for row in measure(seed, given.ways, given.draws, given.keep, given.whole)]
+    plan = Plan(given.ways, given.draws, given.whole, given.epochs, given.keep)
+    rows = [row for seed in given.seeds for row in measure(seed, plan)]
     found = summarise(rows, given.ways, RANDOM, PICKED)
     print(json.dumps(found) if given.json else text(found, given.seeds))
     return 0
 
 
-def measure(seed: int, ways: Sequence[str], draws: int, keep: Path | None, whole: bool) -> list[dict[str, Any]]:
+def measure(seed: int, plan: Plan) -> list[dict[str, Any]]:
     """Trains version 1 of a seed, and teaches it by each way of choosing: a row for each number of labels."""
     parts = make_digits(seed)
-    one = drifted_digits.train_first(seed, parts, keep)
-    teach = make_teacher(seed, one, parts, whole)
+    one = drifted_digits.train_first(seed, parts, plan.keep)
+    teach = make_teacher(seed, one, parts, plan)
     first = Version(measure_accuracy(one, parts.drifted), lambda: answer(one, parts.pool))
     rows = [{"seed": seed, "how": "version 1", "labels": 0, "accuracy": first.accuracy}]
     near = np.array([phash(decode(data)) for data in parts.pool.data], np.int64)
@@ -98,16 +115,17 @@ def measure(seed: int, ways: Sequence[str], draws: int, keep: Path | None, whole
     def teach_by(way: str, draw: int) -> list[dict[str, Any]]:
         if way == RANDOM:
             order = np.random.default_rng([seed, 7 + draw]).permutation(len(near)).tolist()
-            found = {n: teach(order[:n]).accuracy for n in DRAWN}
+            found = {n: teach(order[:n]).accuracy for n in (DRAWN_OF_WHOLE if plan.whole else DRAWN)}
         else:
             chooser, in_rounds = WAYS[way]
-            found = teach_in_steps(teach, first, chooser(near), range(ROUND, PICKED[-1] + 1, ROUND)) if in_rounds else {
-                n: teach(chooser(near)(first, [], n)).accuracy for n in PICKED}
+            pick = chooser(near, parts.pool.truth.numpy())
+            found = teach_in_steps(teach, first, pick, range(ROUND, PICKED[-1] + 1, ROUND)) if in_rounds else {
+                n: teach(pick(first, [], n)).accuracy for n in PICKED}
         return [{"seed": seed, "how": way, "draw": draw, "labels": n, "accuracy": accuracy} for n, accuracy in found.items()]
 
-    for way, draw in [*((RANDOM, draw) for draw in range(draws)), *((way, 0) for way in ways)]:
-        name = f"{seed}-{way}-{draw}{'' if whole else '-head'}"
-        rows += _keep_rows(keep, name, lambda way=way, draw=draw: teach_by(way, draw))
+    for way, draw in [*((RANDOM, draw) for draw in range(plan.draws)), *((way, 0) for way in plan.ways)]:
+        name = f"{seed}-{way}-{draw}-{f'whole-{plan.epochs}' if plan.whole else 'head'}"
+        rows += _keep_rows(plan.keep, name, lambda way=way, draw=draw: teach_by(way, draw))
     return rows
 
 
@@ -121,13 +139,15 @@ def teach_in_steps(teach: Teacher, version: Version, pick: Chooser, steps: Seque
     return found
 
 
-def make_teacher(seed: int, one: Weights, parts: Digits, whole: bool) -> Teacher:
+def make_teacher(seed: int, one: Weights, parts: Digits, plan: Plan) -> Teacher:
     """Makes what trains version 1 on some pictures of the pool, and asks it the held-out ones."""
     def teach_whole(places: Sequence[int]) -> Version:
-        made = drifted_digits.train(one, parts.pool.take(places), SETTINGS.model_copy(update={"seed": seed}))
+        epochs = plan.epochs or math.ceil(STEPS / math.ceil(len(places) / BATCH))
+        settings = TrainSettings(batch=BATCH, epochs=epochs, seed=seed)
+        made = drifted_digits.train(one, parts.pool.take(places), settings)
         return Version(measure_accuracy(made, parts.drifted), lambda: answer(made, parts.pool))
 
-    if whole:
+    if plan.whole:
         return teach_whole
     look, held, truth = answer(one, parts.pool)[1], answer(one, parts.drifted)[1], parts.pool.truth.numpy()
 
@@ -139,28 +159,38 @@ def make_teacher(seed: int, one: Weights, parts: Digits, whole: bool) -> Teacher
     return teach_head
 
 
-def take_least_sure(near: np.ndarray) -> Chooser:
+def take_least_sure(near: np.ndarray, truth: np.ndarray) -> Chooser:
     """Takes what the version is least sure of, alike or not."""
     return lambda version, known, n: np.argsort(-version.unsure, kind="stable")[:n].tolist()
 
 
-def take_centres(near: np.ndarray) -> Chooser:
+def take_centres(near: np.ndarray, truth: np.ndarray) -> Chooser:
     """Takes the picture nearest to the centre of each cluster of embeddings (k-means), however sure the version is."""
-    def pick(version: Version, known: list[int], n: int) -> list[int]:
-        from sklearn.cluster import KMeans
+    return lambda version, known, n: _find_centres(version.look, n)
 
-        distances = KMeans(n, n_init=1, random_state=1).fit_transform(version.look)
-        return [int(np.where(distances.argmin(1) == k, distances[:, k], np.inf).argmin()) for k in range(n)]
+
+def take_centres_of_classes(near: np.ndarray, truth: np.ndarray) -> Chooser:
+    """Takes as many from each class, by the true labels, which no strategy knows: a mark to measure strategies by."""
+    def pick(version: Version, known: list[int], n: int) -> list[int]:
+        classes = [np.flatnonzero(truth == k) for k in np.unique(truth)]
+        return [int(mine[place]) for mine in classes for place in _find_centres(version.look[mine], n // len(classes))]
 
     return pick
 
 
-def take_diverse(near: np.ndarray) -> Chooser:
+def _find_centres(look: np.ndarray, n: int) -> list[int]:
+    from sklearn.cluster import KMeans
+
+    distances = KMeans(n, n_init=1, random_state=1).fit_transform(look)
+    return [int(np.where(distances.argmin(1) == k, distances[:, k], np.inf).argmin()) for k in range(n)]
+
+
+def take_diverse(near: np.ndarray, truth: np.ndarray) -> Chooser:
     """Takes what `trueup review pick` takes."""
     return lambda version, known, n: _choose(version, version.look, near, known, n)
 
 
-def take_diverse_by_hash(near: np.ndarray) -> Chooser:
+def take_diverse_by_hash(near: np.ndarray, truth: np.ndarray) -> Chooser:
     """Takes what it takes without embeddings."""
     return lambda version, known, n: _choose(version, make_look_of_hashes(near), near, known, n)
 
@@ -172,7 +202,7 @@ def _choose(version: Version, look: np.ndarray, near: np.ndarray, known: list[in
 
 
 WAYS = {SURE: (take_least_sure, False), SPREAD: (take_centres, False), ONCE: (take_diverse, False), ROUNDS: (take_diverse, True),
-        HASHED: (take_diverse_by_hash, True)}
+        HASHED: (take_diverse_by_hash, True), BOUND: (take_centres_of_classes, False)}
 
 
 def _keep_rows(keep: Path | None, name: str, work: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:

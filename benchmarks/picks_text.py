@@ -35,11 +35,13 @@ def compare(rows: Sequence[Row], labels: int, how: str, random: str) -> dict[str
             "as_good": find_as_good(rows, random, float(np.mean(list(picked.values()))))}
 
 
-def find_as_good(rows: Sequence[Row], random: str, accuracy: float) -> float | None:
-    """How many random labels reach an accuracy, on straight lines between the numbers measured; None: more than were."""
+def find_as_good(rows: Sequence[Row], random: str, accuracy: float) -> str:
+    """How many random labels reach an accuracy, on straight lines between the numbers measured: 47, or <30, or >200."""
     numbers = sorted({row["labels"] for row in rows if row["how"] == random})
     curve = np.maximum.accumulate([np.mean(list(average_by_seed(rows, random, n).values())) for n in numbers])
-    return float(np.interp(accuracy, curve, numbers)) if accuracy <= curve[-1] else None
+    if not curve[0] <= accuracy <= curve[-1]:
+        return f"<{numbers[0]}" if accuracy < curve[0] else f">{numbers[-1]}"
+    return f"{np.interp(accuracy, curve, numbers):.0f}"
 
 
 def _error(values: Sequence[float]) -> float:
@@ -60,10 +62,9 @@ def text(found: dict[str, Any], seeds: Sequence[int]) -> str:
 
 def _compare(aim: dict[str, Any]) -> str:
     """Writes a comparison; the interval is that of the differences run by run, from least to most."""
-    as_good = "more than were measured" if aim["as_good"] is None else f"{aim['as_good']:.0f}"
     return (f"{aim['how']}, {aim['picked']} labels, minus {aim['labels']} random ones: {100 * aim['difference']:+.1f} points "
             f"+- {100 * aim['error']:.1f} ({100 * min(aim['by_run']):+.1f} to {100 * max(aim['by_run']):+.1f}), reached in "
-            f"{aim['runs_reached']} of {aim['runs']}; as good as random: {as_good} labels")
+            f"{aim['runs_reached']} of {aim['runs']}; as good as {aim['as_good']} random")
 
 
 def _write(figure: dict[str, float]) -> str:
