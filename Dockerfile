@@ -1,5 +1,5 @@
 # The driver of the schedule: starts `trueup cycle --runner emr`, counts small days itself, needs no Java and no torch.
-#   docker build --platform linux/amd64 -t trueup-driver .
+#   docker build --platform linux/amd64 -t trueup-driver .      (--build-arg EXTRA="emr mlflow" where it tells an MLflow)
 #   docker run --rm -e TRUEUP_ROOT=s3://… -e TRUEUP_MODEL=… trueup-driver cycle --runner emr
 # The inference service, from the same file:
 #   docker build --platform linux/amd64 -t trueup-service --build-arg EXTRA=serve --build-arg TORCH=cpu .

@@ -1,166 +1,221 @@
 """How many labels it takes to teach the demo's network the drifted camera, when pictures are picked and when they are drawn.
 
-    nice python -m benchmarks.picks [--seeds 1 2 3 4 5] [--labels 50] [--whole] [--keep FOLDER] [--json]
+    nice python -m benchmarks.picks [--seeds 1 2 3 4 5] [--whole [--epochs 10]] [--draws 10] [--ways WAY …] [--keep FOLDER]
 
 Version 1 (ResNet-18, 32 px) learns 450 clean digits. It looks at 947 unlabelled pictures of the drifted camera, some are
-labelled, and its last layer is trained on these alone (`train.freeze_backbone`); with --whole all of it is fine-tuned (10
-epochs, batches of 16, else the product's defaults). Asked are 400 held-out pictures of the drifted camera. Pictures are drawn at
-random (ten draws; two with --whole), the least sure are taken, one of each cluster of embeddings, or one of each cluster in which
-pictures weigh as much as the model is unsure of them: what `trueup review pick` does, with embeddings and with perceptual
-hashes, by its own functions. Each run is another cut of the digits. Aim: picked pictures reach with 60% of the labels what
-random ones reach. --keep: a folder from which a stopped run goes on.
+labelled, and its last layer is trained on these alone (`train.freeze_backbone`); with --whole all of it is fine-tuned (batches
+of 16 and so many epochs that there are 80 steps, else the product's defaults: more labels would else be more steps, too, which
+replayed pictures keep from being so in the product). Asked are 400 held-out pictures of the drifted camera, which no way of
+choosing sees. Pictures are drawn at random; or picked at once by what version 1 makes of them; or 30 at a time, each time by the
+version that learnt the labels until then, as `trueup review pick` does from cycle to cycle: by its own function, with embeddings
+and with perceptual hashes. "classes known" is no strategy: as many of each class by the true labels. Each run is another cut of
+the digits. Aim: picked pictures reach with 60% of the labels what random ones reach. --keep: a folder from which a stopped run
+goes on.
 """
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as f
 
 from benchmarks import drifted_digits
-from benchmarks.drifted_digits import (
-    Digits,
-    Weights,
-    answer,
-    make_digits,
-    measure_accuracy,
-    measure_head,
-    train_head,
-)
+from benchmarks.drifted_digits import Digits, Weights, answer, make_digits, measure_accuracy, measure_head, train_head
+from benchmarks.picks_text import summarise, text
 from contract.settings import TrainSettings
 from inference.model.perceptual_hash import phash
 from inference.model.preprocess import decode
-from jobs.picking.choose import choose, make_look_of_hashes
+from jobs.picking.choose import choose, make_look_of_hashes, weigh
 
-RANDOM, SURE, SPREAD, DIVERSE, HASHED = "random", "least sure", "clusters", "diverse", "diverse, by hash"
-LABELS, LESS = (50, 100, 200), 0.6  # labels of random pictures, and the share of them that is to suffice
-DRAWS, DRAWS_OF_WHOLE = 10, 2
+RANDOM, SURE, SPREAD, ONCE, ROUNDS, HASHED, BOUND = ("random", "least sure, at once", "clusters, at once", "diverse, at once",
+                                                     "diverse, in rounds", "by hash, in rounds", "classes known")
+DRAWN, PICKED = (30, 50, 60, 100, 120, 200), (30, 60, 120)  # labels; 60% of 50, 100 and 200 are what is picked
+DRAWN_OF_WHOLE = (30, 50, 100, 200)
+ROUND = 30
 TOP, NEAR_BITS = 5, 2
-SETTINGS = TrainSettings(epochs=10, batch=16)
-Chooser = Callable[[int], Sequence[int]]
-Teacher = Callable[[Sequence[int]], float]  # places in the pool -> accuracy on held-out pictures after training on them
+BATCH, STEPS = 16, 80  # of a fine-tuning of all of the network
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version's accuracy on held-out pictures; `ask` says what it makes of the pool: probabilities [n, classes], embeddings."""
+
+    accuracy: float
+    ask: Callable[[], tuple[np.ndarray, np.ndarray]]
+
+    @cached_property
+    def of_pool(self) -> tuple[np.ndarray, np.ndarray]:
+        """What it makes of the pool, asked once."""
+        return self.ask()
+
+    @property
+    def look(self) -> np.ndarray:
+        """Embeddings [n, size] of the pool."""
+        return self.of_pool[1]
+
+    @property
+    def unsure(self) -> np.ndarray:
+        """1 - margin [n], by the probabilities that a service logs."""
+        top = np.sort(self.of_pool[0], 1)[:, ::-1][:, :TOP]
+        return 1 - (top[:, 0] - top[:, 1])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared, and how it is trained: the last layer, or the whole network by so many epochs (None: by STEPS)."""
+
+    ways: Sequence[str]
+    draws: int
+    whole: bool
+    epochs: int | None
+    keep: Path | None
+
+
+Teacher = Callable[[Sequence[int]], Version]  # places in the pool -> the version that learnt them
+Chooser = Callable[[Version, list[int], int], list[int]]  # the newest version, places with labels, how many more
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prints a line for each way of choosing, and whether the aim is reached."""
+    """Prints a line for each way of choosing, how many random labels do as well, and whether the aim is reached."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="of the runs")
-    parser.add_argument("--labels", type=int, action="append", help="of random pictures; repeatable [default: 50, 100 and 200]")
     parser.add_argument("--whole", action="store_true", help="fine-tune all of the network: minutes a run")
+    parser.add_argument("--epochs", type=int, help="of each such fine-tuning, however many steps that is")
+    parser.add_argument("--draws", type=int, default=10, help="of random pictures, whose accuracies are averaged")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="of picking, beside random pictures")
     parser.add_argument("--keep", type=Path, help="folder of what is done already")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
     torch.set_num_threads(1)
-    labels = given.labels or LABELS
-    rows = [row for seed in given.seeds for row in measure(seed, labels, given.keep, given.whole)]
-    found = {"accuracy": summarise(rows), "aims": [compare(rows, n, how) for n in labels for how in (DIVERSE, HASHED)]}
-    print(json.dumps(found) if given.json else text(found, len(given.seeds)))
+    plan = Plan(given.ways, given.draws, given.whole, given.epochs, given.keep)
+    rows = [row for seed in given.seeds for row in measure(seed, plan)]
+    found = summarise(rows, given.ways, RANDOM, PICKED)
+    print(json.dumps(found) if given.json else text(found, given.seeds))
     return 0
 
 
-def measure(seed: int, labels: Sequence[int], keep: Path | None, whole: bool) -> list[dict[str, Any]]:
-    """Trains version 1 of a seed, and teaches it by each way of choosing and number of labels."""
+def measure(seed: int, plan: Plan) -> list[dict[str, Any]]:
+    """Trains version 1 of a seed, and teaches it by each way of choosing: a row for each number of labels."""
     parts = make_digits(seed)
-    one = drifted_digits.train_first(seed, parts, keep)
-    p, look = answer(one, parts.pool)
-    ways = list_ways(seed, p, look, parts)
-    teach = make_teacher(seed, one, parts, look, whole)
-    fewer = [round(LESS * n) for n in labels]
-    asked = [(how, draw, n) for how, draw in ways for n in (*(labels if how == RANDOM else ()), *(fewer if draw == 0 else ()))
-             if not (whole and draw >= DRAWS_OF_WHOLE)]
-    rows = [{"seed": seed, "how": "version 1", "labels": 0, "draw": 0, "accuracy": measure_accuracy(one, parts.drifted)}]
-    for how, draw, n in asked:
-        name = f"{seed}-{how}-{draw}-{n}{'' if whole else '-head'}"
-        rows.append(_keep_row(keep, name, {"seed": seed, "how": how, "labels": n, "draw": draw},
-                              lambda choose_some=ways[how, draw], n=n: teach(choose_some(n))))
+    one = drifted_digits.train_first(seed, parts, plan.keep)
+    teach = make_teacher(seed, one, parts, plan)
+    first = Version(measure_accuracy(one, parts.drifted), lambda: answer(one, parts.pool))
+    rows = [{"seed": seed, "how": "version 1", "labels": 0, "accuracy": first.accuracy}]
+    near = np.array([phash(decode(data)) for data in parts.pool.data], np.int64)
+
+    def teach_by(way: str, draw: int) -> list[dict[str, Any]]:
+        if way == RANDOM:
+            order = np.random.default_rng([seed, 7 + draw]).permutation(len(near)).tolist()
+            found = {n: teach(order[:n]).accuracy for n in (DRAWN_OF_WHOLE if plan.whole else DRAWN)}
+        else:
+            chooser, in_rounds = WAYS[way]
+            pick = chooser(near, parts.pool.truth.numpy())
+            found = teach_in_steps(teach, first, pick, range(ROUND, PICKED[-1] + 1, ROUND)) if in_rounds else {
+                n: teach(pick(first, [], n)).accuracy for n in PICKED}
+        return [{"seed": seed, "how": way, "draw": draw, "labels": n, "accuracy": accuracy} for n, accuracy in found.items()]
+
+    for way, draw in [*((RANDOM, draw) for draw in range(plan.draws)), *((way, 0) for way in plan.ways)]:
+        name = f"{seed}-{way}-{draw}-{f'whole-{plan.epochs}' if plan.whole else 'head'}"
+        rows += _keep_rows(plan.keep, name, lambda way=way, draw=draw: teach_by(way, draw))
     return rows
 
 
-def list_ways(seed: int, p: np.ndarray, look: np.ndarray, parts: Digits) -> dict[tuple[str, int], Chooser]:
-    """Lists ways of choosing n places of the pool, and which draw it is, by what version 1 answers to it."""
-    top = np.sort(p, 1)[:, ::-1][:, :TOP]  # what a service logs
-    unsure = 1 - (top[:, 0] - top[:, 1])
-    near = np.array([phash(decode(data)) for data in parts.pool.data], np.int64)
-    drawn = [np.random.default_rng([seed, 7 + draw]).permutation(len(p)).tolist() for draw in range(DRAWS)]
-    by = {SPREAD: (look, np.ones(len(p))), DIVERSE: (look, unsure), HASHED: (make_look_of_hashes(near), unsure)}
-    return {**{(RANDOM, draw): lambda n, order=order: order[:n] for draw, order in enumerate(drawn)},
-            (SURE, 0): lambda n: np.argsort(-unsure, kind="stable")[:n].tolist(),
-            **{(how, 0): lambda n, of=of: choose(*of, near, n, seed, NEAR_BITS) for how, of in by.items()}}
+def teach_in_steps(teach: Teacher, version: Version, pick: Chooser, steps: Sequence[int]) -> dict[int, float]:
+    """Labels -> the accuracy of the version that learnt so many, picked step by step by the version before."""
+    known, found = list[int](), {}
+    for n in steps:
+        known += pick(version, known, n - len(known))
+        version = teach(known)
+        found[n] = version.accuracy
+    return found
 
 
-def make_teacher(seed: int, one: Weights, parts: Digits, look: np.ndarray, whole: bool) -> Teacher:
+def make_teacher(seed: int, one: Weights, parts: Digits, plan: Plan) -> Teacher:
     """Makes what trains version 1 on some pictures of the pool, and asks it the held-out ones."""
-    if whole:
-        settings = SETTINGS.model_copy(update={"seed": seed})
-        return lambda places: measure_accuracy(drifted_digits.train(one, parts.pool.take(places), settings), parts.drifted)
-    held, truth = answer(one, parts.drifted)[1], parts.pool.truth.numpy()
-    named = parts.drifted.truth.numpy()
-    return lambda places: measure_head(train_head(one, look[list(places)], truth[list(places)]), held, named)
+    def teach_whole(places: Sequence[int]) -> Version:
+        epochs = plan.epochs or math.ceil(STEPS / math.ceil(len(places) / BATCH))
+        settings = TrainSettings(batch=BATCH, epochs=epochs, seed=seed)
+        made = drifted_digits.train(one, parts.pool.take(places), settings)
+        return Version(measure_accuracy(made, parts.drifted), lambda: answer(made, parts.pool))
+
+    if plan.whole:
+        return teach_whole
+    look, held, truth = answer(one, parts.pool)[1], answer(one, parts.drifted)[1], parts.pool.truth.numpy()
+
+    def teach_head(places: Sequence[int]) -> Version:
+        head = train_head(one, look[list(places)], truth[list(places)])
+        return Version(measure_head(head, held, parts.drifted.truth.numpy()), lambda: (
+            f.linear(torch.from_numpy(look).float(), *head).softmax(1).double().numpy(), look))
+
+    return teach_head
 
 
-def _keep_row(keep: Path | None, name: str, row: dict[str, Any], work: Callable[[], float]) -> dict[str, Any]:
+def take_least_sure(near: np.ndarray, truth: np.ndarray) -> Chooser:
+    """Takes what the version is least sure of, alike or not."""
+    return lambda version, known, n: np.argsort(-version.unsure, kind="stable")[:n].tolist()
+
+
+def take_centres(near: np.ndarray, truth: np.ndarray) -> Chooser:
+    """Takes the picture nearest to the centre of each cluster of embeddings (k-means), however sure the version is."""
+    return lambda version, known, n: _find_centres(version.look, n)
+
+
+def take_centres_of_classes(near: np.ndarray, truth: np.ndarray) -> Chooser:
+    """Takes as many from each class, by the true labels, which no strategy knows: a mark to measure strategies by."""
+    def pick(version: Version, known: list[int], n: int) -> list[int]:
+        classes = [np.flatnonzero(truth == k) for k in np.unique(truth)]
+        return [int(mine[place]) for mine in classes for place in _find_centres(version.look[mine], n // len(classes))]
+
+    return pick
+
+
+def _find_centres(look: np.ndarray, n: int) -> list[int]:
+    from sklearn.cluster import KMeans
+
+    distances = KMeans(n, n_init=1, random_state=1).fit_transform(look)
+    return [int(np.where(distances.argmin(1) == k, distances[:, k], np.inf).argmin()) for k in range(n)]
+
+
+def take_diverse(near: np.ndarray, truth: np.ndarray) -> Chooser:
+    """Takes what `trueup review pick` takes."""
+    return lambda version, known, n: _choose(version, version.look, near, known, n)
+
+
+def take_diverse_by_hash(near: np.ndarray, truth: np.ndarray) -> Chooser:
+    """Takes what it takes without embeddings."""
+    return lambda version, known, n: _choose(version, make_look_of_hashes(near), near, known, n)
+
+
+def _choose(version: Version, look: np.ndarray, near: np.ndarray, known: list[int], n: int) -> list[int]:
+    left = np.setdiff1d(np.arange(len(look)), known)
+    weight = weigh(version.unsure[left], bool(known))
+    return left[choose(look[left], weight, near[left], n, NEAR_BITS, look[known])].tolist()
+
+
+WAYS = {SURE: (take_least_sure, False), SPREAD: (take_centres, False), ONCE: (take_diverse, False), ROUNDS: (take_diverse, True),
+        HASHED: (take_diverse_by_hash, True), BOUND: (take_centres_of_classes, False)}
+
+
+def _keep_rows(keep: Path | None, name: str, work: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Does what is not done already, and says on standard error how long it took."""
     file = keep / f"{name}.json" if keep else None
     if file and file.exists():
-        return dict(json.loads(file.read_text()))
+        return list(json.loads(file.read_text()))
     began = time.process_time()
-    found = {**row, "accuracy": work()}
-    print(f"{found}, {time.process_time() - began:.1f} s of processor", file=sys.stderr, flush=True)
+    found = work()
+    print(f"{name}: {time.process_time() - began:.1f} s of processor", file=sys.stderr, flush=True)
     if file:
         file.write_text(json.dumps(found))
     return found
-
-
-def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Way of choosing -> labels -> mean accuracy over runs, its standard error."""
-    found: dict[str, dict[str, Any]] = {}
-    for how, n in dict.fromkeys((row["how"], row["labels"]) for row in rows):
-        values = list(average_by_seed(rows, how, n).values())
-        found.setdefault(how, {})[str(n)] = {"mean": float(np.mean(values)), "error": _error(values)}
-    return found
-
-
-def average_by_seed(rows: Sequence[dict[str, Any]], how: str, labels: int) -> dict[int, float]:
-    """Seed -> the accuracy, averaged over draws."""
-    mine = [row for row in rows if (row["how"], row["labels"]) == (how, labels)]
-    return {seed: float(np.mean([row["accuracy"] for row in mine if row["seed"] == seed]))
-            for seed in sorted({row["seed"] for row in mine})}
-
-
-def compare(rows: Sequence[dict[str, Any]], labels: int, how: str) -> dict[str, Any]:
-    """A way of choosing with 60% of the labels minus random choice with all of them, run by run."""
-    drawn, picked = average_by_seed(rows, RANDOM, labels), average_by_seed(rows, how, round(LESS * labels))
-    gains = [picked[seed] - drawn[seed] for seed in drawn]
-    return {"labels": labels, "picked": round(LESS * labels), "how": how, "difference": float(np.mean(gains)),
-            "error": _error(gains), "runs_reached": sum(gain >= 0 for gain in gains), "runs": len(gains)}
-
-
-def _error(values: Sequence[float]) -> float:
-    return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
-
-
-def text(found: dict[str, Any], runs: int) -> str:
-    """Writes the table, and the comparisons."""
-    columns = sorted({int(n) for of in found["accuracy"].values() for n in of} - {0})
-    head = f"{'':>16} " + " ".join(f"{n:>5} labels " for n in columns) + f"  {runs} runs, accuracy on the drifted camera"
-    before = found["accuracy"]["version 1"]["0"]
-    lines = [f"version 1: {_write(before)}", head]
-    for how, of in found["accuracy"].items():
-        if how != "version 1":
-            lines.append(f"{how:>16} " + " ".join(f"{_write(of[str(n)]) if str(n) in of else '':>13}" for n in columns))
-    lines += [f"{aim['how']} with {aim['picked']} labels, minus random with {aim['labels']}: "
-              f"{100 * aim['difference']:+.1f} points "
-              f"+- {100 * aim['error']:.1f}; reached in {aim['runs_reached']} of {aim['runs']} runs" for aim in found["aims"]]
-    return "\n".join(lines)
-
-
-def _write(figure: dict[str, float]) -> str:
-    return f"{100 * figure['mean']:.1f}% +- {100 * figure['error']:.1f}"
 
 
 if __name__ == "__main__":

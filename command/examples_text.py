@@ -243,8 +243,8 @@ review plan
 review pick
     # the 100 pictures of the last days that training would learn most from
     trueup review pick --model digits --items 100
-    # what would be sent, of one week and by another draw
-    trueup review pick --model digits --from 2026-11-20 --to 2026-11-27 --seed 2 --dry-run
+    # what would be sent, of one week
+    trueup review pick --model digits --from 2026-11-20 --to 2026-11-27 --dry-run
 review accepted
     # people's labels, and the answers above the thresholds, to train on
     trueup review accepted --model vendor --evaluation 20261119T000000Z-4bda0d7c --out labels.csv --folder accepted

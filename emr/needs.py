@@ -118,11 +118,13 @@ def count_ranks(stage: str, argv: Sequence[str], settings: Mapping[str, Any]) ->
 
 
 def _read_count(argv: Sequence[str], option: str, settings: Mapping[str, Any], section: str, name: str, default: int) -> int:
-    """Reads a number from an option, `--name 3` or `--name=3`, the last one of several; else from a section. What is no number
-    is left for the stage to refuse."""
-    given = str(settings.get(section, {}).get(name, default))
-    for word, after in pairwise([*argv, ""]):
-        told, mark, value = word.partition("=")
-        if told == option:
-            given = value if mark else after
+    """Reads a number from an option, `--name 3` or `--name=3`, the last one of several; else from `--set section.name=3` beside
+    it; else from a section. What is no number is left for the stage to refuse."""
+    words = [(word.partition("="), after) for word, after in pairwise([*argv, ""])]
+    told = [(of, value if mark else after) for (of, mark, value), after in words]
+    of_set = f"{section}.{name}="
+    found = [str(settings.get(section, {}).get(name, default)),
+             *(value.removeprefix(of_set) for of, value in told if of == "--set" and value.startswith(of_set)),
+             *(value for of, value in told if of == option)]
+    given = found[-1].strip()
     return int(given) if given.isascii() and given.isdecimal() and int(given) else default

@@ -68,6 +68,12 @@ def test_an_image_gets_what_setup_py_names_for_its_extra(monkeypatch):
         install_extras.read_requirements(["serv"])
 
 
+@pytest.mark.parametrize("words", [["emr", "mlflow"], ["emr mlflow"]])
+def test_an_image_may_have_several_extras(words):
+    assert '"$EXTRA"' in RECIPES["Dockerfile"]
+    assert install_extras.parse(words).extras == ["emr", "mlflow"]
+
+
 def test_what_torch_does_not_open_goes_and_the_rest_stays(tmp_path):
     for name in ("nvidia/a/lib/liba.so.1", "nvidia/a/lib/libb.so.1", "nvidia/a/include/a.h", "nvidia/a/METADATA", "torch/c.so"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Install into an image what extras of setup.py require, at the lock's versions. The Dockerfiles run it before they copy code.
 
     python3 tools/install_extras.py --python .venv/bin/python emr
+    python3 tools/install_extras.py --python .venv/bin/python "emr mlflow"
     python3.11 tools/install_extras.py --target /opt/trueup --without pyspark evaluate train
 
 pip's settings (indexes, proxy, certificates) are those of /etc/pip.conf and the environment; certificates that are trusted
@@ -44,13 +45,15 @@ def main() -> None:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("extras", nargs="+")
+    parser.add_argument("extras", nargs="+", help="names, also several in one word with spaces between them")
     parser.add_argument("--python", default=sys.executable, help="the Python of the environment to install into")
     parser.add_argument("--target", help="a folder to install into instead")
     parser.add_argument("--without", action="append", default=[], help="a package to leave out, with all that only it requires")
     parser.add_argument("--torch", choices=("locked", "cpu", "trimmed", "none"), default="locked", help="as locked (CUDA); "
                         "PyTorch's build for CPUs, from its own index; locked without what a CPU never opens; or none at all")
-    return parser.parse_args(arguments)
+    asked = parser.parse_args(arguments)
+    asked.extras = " ".join(asked.extras).split()  # EXTRA of a Dockerfile is one word
+    return asked
 
 
 def read_requirements(extras: list[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """What MLflow is told of versions: a run for each, from its card, and which of them is live, shadow and canary."""
 
+import json
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from command.tracking.mlflow_store import FAILED, FINISHED, RUNNING, VERSION, MlflowStore
@@ -10,7 +10,6 @@ from contract.canary.changes import get_running
 from contract.deciding.names import SHADOW
 from contract.documents.card import Card
 from contract.documents.history import State
-from contract.errors import NotFound
 from contract.registry import Registry
 from contract.storage import find_root_id
 from contract.stores.store import Storage
@@ -62,10 +61,11 @@ def log_version(store: MlflowStore, registry: Registry, card: Card) -> str:
     if store.get_status(run) == FINISHED:
         return run
     store.log_parameters(run, list_parameters(card))
-    store.log_epochs(run, card.metrics.get("epochs", []))
+    epochs = card.metrics.get("epochs", [])
+    store.log_epochs(run, epochs)
     texts = {layout.card(card.model, card.version).rpartition("/")[2]: card.to_bytes().decode()}
-    with suppress(NotFound):  # brought from outside
-        texts[METRICS] = registry.storage.read(layout.version(registry.model, card.version) + METRICS).decode()
+    if epochs:  # those of the file beside the card, which the driver on AWS may not read; brought from outside it has none
+        texts[METRICS] = "".join(f"{json.dumps(entry, sort_keys=True)}\n" for entry in epochs)
     store.log_texts(run, texts)
     store.set_status(run, FINISHED)
     return run

@@ -103,6 +103,11 @@ class Said(NamedTuple):
         return self.equal > len(self.others)
 
 
+def is_any(storage: Storage, model: str) -> bool:
+    """Says whether anybody looked for labels of this model that are likely wrong. It asks for names alone, no document."""
+    return any(storage.list(layout.suspects(model).partition("{")[0]))
+
+
 def read_newest(storage: Storage, model: str, as_of: str | None = None) -> Suspects | None:
     """Reads the document that holds, or held at a moment; None before the first. DamagedDocument."""
     sequence = NumberedDocuments(storage, layout.suspects(model))

@@ -1,6 +1,7 @@
 """What torch computes on. A GPU that was asked for is used, or its absence is an error with the versions of all that it takes."""
 
 import ctypes
+import gc
 import os
 import re
 import sys
@@ -32,6 +33,13 @@ def choose(asked: str = AUTO, index: int = 0) -> torch.device:
     device = torch.device(CUDA, index % torch.cuda.device_count())
     _try(device)
     return device
+
+
+def free_memory() -> None:
+    """Gives back the memory of GPUs that this process has and uses no more: torch keeps it, and other processes lack it."""
+    if torch.cuda.is_initialized():
+        gc.collect()  # a network may still be held by a cycle
+        torch.cuda.empty_cache()
 
 
 @cache

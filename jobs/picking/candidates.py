@@ -57,11 +57,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Found:
-    """Candidates by the hash of their picture; (hash, key) of pictures that people judged; what was left out, by reason."""
+    """Candidates by the hash of their picture, and what was left out, by reason.
+
+    `known`: (hash, key) of the window's pictures that have labels, whichever version answered; `learnt`: some of them are in
+    the live version's dataset.
+    """
 
     candidates: list[Candidate]
-    judged: list[tuple[str, str]]
     left_out: dict[str, int]
+    known: list[tuple[str, str]]
+    learnt: bool
 
 
 def find_candidates(storage: Storage, days: Sequence[str], question: Question, versions: Collection[str],
@@ -72,28 +77,29 @@ def find_candidates(storage: Storage, days: Sequence[str], question: Question, v
     """
     first: dict[str, Candidate] = {}
     out: dict[str, str] = {}
-    judged: dict[str, str] = {}
+    with_label: dict[str, str] = {}
     missing = 0
     for day in days:
         labelled = read_labelled(storage, day)
-        rows = list(list_answers(storage, day, question, versions))
+        answers = list(list_answers(storage, day, question))
+        with_label |= {row["image_sha256"]: row["image_uri"] for row in answers if _is_stored(row)
+                       and (row["prediction_id"] in labelled or row["image_sha256"] in known)}
+        rows = [row for row in answers if row["model_version"] in versions]
         asked = _find_asked(storage, question.model, day, rows)
         for row in rows:
-            sha256, uri = str(row["image_sha256"]), row["image_uri"]
-            if not SHA256.fullmatch(sha256) or not uri or not may_be_key(uri):
+            if not _is_stored(row):
                 missing += 1
                 continue
-            name = row["prediction_id"]
+            sha256, name = row["image_sha256"], row["prediction_id"]
             reason = ERASED if sha256 in erased else TRAINED_ON if sha256 in known else LABELLED if name in labelled else \
                 ASKED if name in asked else None
             if reason:
                 out[sha256] = reason
-            if reason == LABELLED:
-                judged[sha256] = uri
             first.setdefault(sha256, _make(day, row))
     reasons = Counter(out.values()) + Counter({NOT_STORED: missing})
     candidates = [first[sha256] for sha256 in sorted(first) if sha256 not in out]
-    return Found(candidates, sorted(judged.items()), dict(sorted(reasons.items())))
+    with_label = {sha256: uri for sha256, uri in with_label.items() if sha256 not in erased}
+    return Found(candidates, dict(sorted(reasons.items())), sorted(with_label.items()), not with_label.keys().isdisjoint(known))
 
 
 def read_labelled(storage: Storage, day: str) -> set[str]:
@@ -101,21 +107,25 @@ def read_labelled(storage: Storage, day: str) -> set[str]:
     return {str(row["prediction_id"]) for row in _read(storage, layout.LABELS, day, ("prediction_id",), ("prediction_id",))}
 
 
-def list_answers(storage: Storage, day: str, question: Question, versions: Collection[str]) -> Iterator[Row]:
-    """Lists the distinct answers of some versions in the question's role, by their ids; of equal ids the first row (rule 2)."""
+def list_answers(storage: Storage, day: str, question: Question) -> Iterator[Row]:
+    """Lists the distinct answers in the question's role, by their ids; of equal ids the first row (rule 2)."""
     rows: dict[str, Row] = {}
     for row in _read(storage, layout.PREDICTIONS, day, COLUMNS, ("prediction_id", "model", "model_version", "predicted_label")):
         row["model_version"] = str(row["model_version"])
-        if _is_ours(row, question, versions):
+        if _is_ours(row, question):
             name = str(row["prediction_id"])
             rows[name] = min(rows.get(name, row), row, key=lambda r: (str(r["predicted_at"]), r["model_version"],
                                                                       r["predicted_label"], r["confidence"] or 0.0))
     yield from (rows[name] for name in sorted(rows))
 
 
-def _is_ours(row: Row, question: Question, versions: Collection[str]) -> bool:
+def _is_ours(row: Row, question: Question) -> bool:
     return bool(row["prediction_id"] and row["predicted_label"] and row["model"] == question.model
-                and row["model_version"] in versions and question.resolve_role(row["role"]) == question.role)
+                and question.resolve_role(row["role"]) == question.role)
+
+
+def _is_stored(row: Row) -> bool:
+    return bool(SHA256.fullmatch(str(row["image_sha256"])) and row["image_uri"] and may_be_key(row["image_uri"]))
 
 
 def _read(storage: Storage, table: str, day: str, columns: Sequence[str], required: Sequence[str]) -> Iterator[Row]:

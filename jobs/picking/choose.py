@@ -1,8 +1,9 @@
-"""Which of many unlabelled pictures to label next: a pure function of how sure the model is of them and of how they look.
+"""Which of many unlabelled pictures to label next: a pure function of how unsure the model is of them and of how they look.
 
-The pictures are clustered by k-means over their embeddings, weighted by how unsure the model is of each, into as many clusters
-as pictures are wanted; of each cluster the picture nearest to its centre is taken. So each one that is chosen represents many
-that the model is unsure of, and no two represent the same (benchmarks/picks.py compares this with the least sure and others).
+A picture with a label stands for those that look like it. Taken is, again and again, the picture that adds most to how well all
+are stood for, where each has a weight; pictures that have labels stand for others from the start. So what is chosen stands for
+much that the model does not know, and no two stand for the same (benchmarks/picks.py compares this with others). After W. Bae,
+G. L. Oliveira, D. J. Sutherland, "Uncertainty Herding: One Active Learning Method for All Label Budgets" (ICLR 2025).
 """
 
 from __future__ import annotations
@@ -13,102 +14,78 @@ import numpy as np
 
 from inference.model.perceptual_hash import popcount
 
-MOST_ITERATIONS = 25  # of k-means
-TOGETHER = 4096  # pictures whose distances are in memory at once
+REACH = 0.32  # of 1 - cosine, at which a picture stands for another by 1/e
+TOGETHER = 64  # pictures that are compared with all others at once
 
 
-def choose(look: np.ndarray, unsure: np.ndarray, near: np.ndarray, items: int, seed: int, near_bits: int) -> list[int]:
-    """Chooses at most `items` places, the one of the weightiest cluster first; the same input and seed, the same places.
+def weigh(unsure: np.ndarray, learnt: bool) -> np.ndarray:
+    """Weighs pictures by how unsure a version is of them, in [0, 1]; all alike where it learnt from none of their kind: then its
+    doubt misleads (the cold start of active learning)."""
+    return unsure if learnt else np.ones(len(unsure))
 
-    `look` [n, size]: an embedding of each picture; `unsure` [n], >= 0: its weight; `near` [n], int64: perceptual hashes. Of
-    pictures whose hashes are within `near_bits` one comes, so there may be fewer than `items`.
+
+def choose(look: np.ndarray, weight: np.ndarray, near: np.ndarray, items: int, near_bits: int,
+           known: np.ndarray | None = None) -> list[int]:
+    """Chooses at most `items` places, the one that adds most first: fewer items are the beginning of more.
+
+    `look` [n, size]: an embedding of each picture; `weight` [n], >= 0; `near` [n], int64: perceptual hashes; `known` [m, size]:
+    embeddings of pictures that have labels. Of pictures whose hashes are within `near_bits` one comes, so there may
+    be fewer than `items`.
     """
     if items < 1 or not len(look):
         return []
-    weight = unsure if unsure.sum() > 0 else np.ones(len(look))
-    centres = _find_centres(look, weight, min(items, len(look)), np.random.default_rng(seed))
-    cluster, squares = _assign(look, centres)
-    total = np.bincount(cluster, weight, len(centres))
-    taken = _Taken(near, near_bits)
-    for k in np.argsort(-total, kind="stable").tolist():
-        mine = np.flatnonzero(cluster == k)
-        taken.take_first(mine[np.argsort(squares[mine], kind="stable")])
-    if len(taken.places) < items:  # clusters that were empty, or had nearly the same picture
-        taken.take_all(np.argsort(-weight, kind="stable"), items)
-    return taken.places
+    cover = _Cover(look, weight if weight.any() else np.ones(len(look)), look[:0] if known is None else known)
+    left = np.ones(len(look), bool)
+    chosen = list[int]()
+    while len(chosen) < items and left.any():
+        place = cover.take_best(left)
+        chosen.append(place)
+        left &= find_far(near, [int(near[place])], near_bits)
+        left[place] = False
+    return chosen
 
 
-class _Taken:
-    """Places that were taken, and those that may still be."""
+class _Cover:
+    """How well each picture is stood for: 0 by none, up to 1 by one that looks the same."""
 
-    def __init__(self, near: np.ndarray, bits: int) -> None:
-        self.places: list[int] = []
-        self._near, self._bits, self._open = near, bits, np.ones(len(near), bool)
+    def __init__(self, look: np.ndarray, weight: np.ndarray, known: np.ndarray) -> None:
+        both = _centre(np.concatenate([look, known]))
+        self._look, self._weight = both[:len(look)], weight
+        self._covered = np.zeros(len(look))
+        for start in range(len(look), len(both), TOGETHER):
+            self._cover(both[start:start + TOGETHER])
+        self._gains = np.concatenate([self._find_gains(np.arange(start, min(start + TOGETHER, len(look))))
+                                      for start in range(0, len(look), TOGETHER)])
 
-    def take_first(self, places: np.ndarray) -> bool:
-        """Takes the first of some places that is not nearly one that was taken; says whether there is one."""
-        left = places[self._open[places]]
-        if len(left):
-            self.places.append(int(left[0]))
-            self._open &= find_far(self._near, [int(self._near[left[0]])], self._bits)
-            self._open[left[0]] = False
-        return bool(len(left))
+    def take_best(self, left: np.ndarray) -> int:
+        """Takes the place that adds most, of those that are left (bool [n]).
 
-    def take_all(self, places: np.ndarray, most: int) -> None:
-        """Takes places in order until `most` are taken."""
-        while len(self.places) < most and self.take_first(places):
-            pass
+        What a picture adds only falls, so a gain of before is a bound: most pictures need not be compared again.
+        """
+        stale = left.copy()
+        while stale[best := int(np.where(left, self._gains, -1).argmax())]:
+            some = np.flatnonzero(stale)
+            some = some[np.argsort(-self._gains[some], kind="stable")[:TOGETHER]]
+            self._gains[some] = self._find_gains(some)
+            stale[some] = False
+        self._cover(self._look[best:best + 1])
+        return best
 
+    def _cover(self, others: np.ndarray) -> None:
+        self._covered = np.maximum(self._covered, self._compare(others).max(1))
 
-def _find_centres(look: np.ndarray, weight: np.ndarray, clusters: int, rng: np.random.Generator) -> np.ndarray:
-    """Finds float64 [k, size] by weighted k-means, from a start by k-means++ (D. Arthur, S. Vassilvitskii, SODA 2007)."""
-    centres = _start(look, weight, clusters, rng)
-    before = np.empty(0, np.int64)
-    for _ in range(MOST_ITERATIONS):
-        cluster, _ = _assign(look, centres)
-        if np.array_equal(cluster, before):
-            break
-        centres, before = _move(look, weight, cluster, centres), cluster
-    return centres
+    def _find_gains(self, places: np.ndarray) -> np.ndarray:
+        return self._weight @ np.maximum(self._compare(self._look[places]) - self._covered[:, None], 0)
 
-
-def _start(look: np.ndarray, weight: np.ndarray, clusters: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws pictures, each in proportion to its weight times its squared distance from the nearest that was drawn; fewer where
-    all that are left lie at one that was."""
-    drawn = [_draw(weight, rng)]
-    squares = ((look - look[drawn[0]]) ** 2).sum(1)
-    while len(drawn) < clusters and (weight * squares).sum() > 0:
-        drawn.append(_draw(weight * squares, rng))
-        squares = np.minimum(squares, ((look - look[drawn[-1]]) ** 2).sum(1))
-    return look[drawn].astype(np.float64)
+    def _compare(self, others: np.ndarray) -> np.ndarray:
+        """How alike each picture is to each of some others: float64 [n, others], 1 for itself."""
+        return np.exp((self._look @ others.T - 1) / REACH)
 
 
-def _draw(pull: np.ndarray, rng: np.random.Generator) -> int:
-    sums = pull.cumsum()
-    return int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
-
-
-def _assign(look: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Finds each picture's nearest centre, and the squared distance to it."""
-    own = (centres ** 2).sum(1)
-    cluster, squares = np.empty(len(look), np.int64), np.empty(len(look))
-    for start in range(0, len(look), TOGETHER):
-        some = look[start:start + TOGETHER]
-        distances = own - 2 * some @ centres.T
-        nearest = distances.argmin(1)
-        cluster[start:start + TOGETHER] = nearest
-        squares[start:start + TOGETHER] = distances[np.arange(len(some)), nearest] + (some ** 2).sum(1)
-    return cluster, squares
-
-
-def _move(look: np.ndarray, weight: np.ndarray, cluster: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Moves each centre to the weighted mean of its pictures; one whose pictures weigh nothing stays."""
-    total = np.bincount(cluster, weight, len(centres))
-    moved = centres.copy()
-    for k in np.flatnonzero(total).tolist():
-        mine = cluster == k
-        moved[k] = weight[mine] @ look[mine] / total[k]
-    return moved
+def _centre(look: np.ndarray) -> np.ndarray:
+    """Directions from the mean, of length 1: what all pictures have in common, and how strong it is, says nothing."""
+    moved = look - look.mean(0)
+    return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), np.finfo(float).tiny)
 
 
 def make_look_of_hashes(near: np.ndarray) -> np.ndarray:

@@ -46,21 +46,20 @@ MOST_ITEMS, MOST_LOOKED, SHOWN = 1000, 20_000, 10
 @click.option("--pictures", "looked", type=click.IntRange(1, MOST_LOOKED), default=2000, show_default=True,
               help="Pictures to look at: the least sure of each predicted label in turn.")
 @click.option("--no-embeddings", "plain", is_flag=True, help="Tell pictures apart by perceptual hashes, as without torch.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the choice among pictures.")
 @click.option("--by", default=getpass.getuser, help="Who sends them. [default: your login name]")
 @click.option("--dry-run", is_flag=True, help="Show the choice, and send nothing.")
 def command(settings: Settings, model: str | None, first: str | None, last: str | None, items: int, strategy: str, looked: int,
-            plain: bool, seed: int, by: str, dry_run: bool) -> Outcome:
+            plain: bool, by: str, dry_run: bool) -> Outcome:
     """Pick unlabelled pictures that training would learn most from, and send them to /review."""
     settings = with_options(settings, model=model)
     storage, name = open_root(settings.need_root()), settings.need_model()
     require_model(storage, name)
     question = Question(name, clock.now_us(), **convert_settings(settings.evaluate))
     days = choose_days(storage, first, last, settings)
-    wanted = Wanted(items, seed, looked, settings.dataset.near_bits, not plain)
+    wanted = Wanted(items, looked, settings.dataset.near_bits, not plain)
     picks = pick(storage, question, days, wanted)
     sent = 0 if dry_run else send(storage, name, strategy, by, [ListedItem.of(describe_item(one)) for one in picks.chosen])
-    document = {"model": name, "version": picks.version, "strategy": strategy, "seed": seed, "days": days,
+    document = {"model": name, "version": picks.version, "strategy": strategy, "days": days,
                 "candidates": picks.candidates, "looked_at": picks.looked_at, "left_out": picks.left_out,
                 "look": "perceptual hash" if picks.without else "embedding", "reason": picks.without,
                 "items": [describe_item(one) for one in picks.chosen], "sent": sent}

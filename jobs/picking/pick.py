@@ -1,6 +1,6 @@
 """Picks of a window: candidates found, looked at, chosen, and described; nothing is sent here (jobs/picking/command.py).
 
-The choice follows from the rows, the pictures and the seed. What was picked before and is not answered may be chosen again, so
+The choice follows from the rows and the pictures. What was picked before and is not answered may be chosen again, so
 a second run on the same rows chooses and sends nothing else.
 """
 
@@ -22,8 +22,8 @@ from contract.review.listed import DIVERSE
 from contract.rows.items import list_erased
 from contract.stores.store import Storage
 from jobs.engines.question import Question
-from jobs.picking.candidates import ASKED, Candidate, Found, find_candidates
-from jobs.picking.choose import choose, find_far, make_look_of_hashes, take_from_each
+from jobs.picking.candidates import ASKED, Candidate, find_candidates
+from jobs.picking.choose import choose, find_far, make_look_of_hashes, take_from_each, weigh
 from jobs.picking.look import Looks, look_at
 from jobs.pictures.embed import Unknown, open_embedder
 
@@ -38,7 +38,6 @@ class Wanted:
     """What is asked for: `items` pictures of at most `looked` that are looked at, within `near_bits` of none that is known."""
 
     items: int
-    seed: int
     looked: int
     near_bits: int
     embeddings: bool = True
@@ -74,10 +73,15 @@ def pick(storage: Storage, question: Question, days: Sequence[str], wanted: Want
     some.sort(key=lambda one: one.sha256)
     embedder, without = _open(storage, question.model, live, wanted, bool(some))
     looks = look_at(storage, [(one.sha256, one.uri) for one in some], embedder)
-    ready, left = _leave_out_known(storage, [some[n] for n in looks.places], looks, found, hashes, wanted)
-    out |= {reason: n for reason, n in ((UNREADABLE, len(some) - len(looks.places)), (NEAR_KNOWN, len(looks.places) - len(left)))
+    known = look_at(storage, found.known[:wanted.looked], embedder)
+    left = find_far(looks.near, {*hashes.values(), *known.near.tolist()} - {None}, wanted.near_bits)
+    out |= {reason: n for reason, n in ((UNREADABLE, len(some) - len(looks.places)), (NEAR_KNOWN, int((~left).sum())))
             if n}
-    return Picks(live, _choose(ready, left, looks, wanted), len(candidates), len(some), dict(sorted(out.items())), without)
+    weight = weigh(np.array([some[n].unsure for n in looks.places])[left], found.learnt)
+    places = choose(_read_look(looks)[left], weight, looks.near[left], wanted.items, wanted.near_bits,
+                    _read_look(known) if known.places else None)
+    chosen = [some[looks.places[n]] for n in np.flatnonzero(left)[places]]
+    return Picks(live, chosen, len(candidates), len(some), dict(sorted(out.items())), without)
 
 
 def _read_dataset(storage: Storage, registry: Registry, version: str) -> dict[str, int]:
@@ -108,17 +112,5 @@ def _open(storage: Storage, model: str, version: str, wanted: Wanted, needed: bo
         return None, str(error)
 
 
-def _leave_out_known(storage: Storage, some: Sequence[Candidate], looks: Looks, found: Found, hashes: dict[str, int],
-                     wanted: Wanted) -> tuple[list[Candidate], list[int]]:
-    """Leaves out what is nearly a picture that has a label; returns the others and their places in `looks`."""
-    judged = look_at(storage, found.judged[:wanted.looked], None).near.tolist()
-    far = find_far(looks.near, {*hashes.values(), *judged} - {None}, wanted.near_bits)
-    left = np.flatnonzero(far).tolist()
-    return [some[n] for n in left], left
-
-
-def _choose(ready: Sequence[Candidate], left: Sequence[int], looks: Looks, wanted: Wanted) -> list[Candidate]:
-    near = looks.near[left]
-    look = make_look_of_hashes(near) if looks.embeddings is None else looks.embeddings[left]
-    unsure = np.array([one.unsure for one in ready])
-    return [ready[n] for n in choose(look, unsure, near, wanted.items, wanted.seed, wanted.near_bits)]
+def _read_look(looks: Looks) -> np.ndarray:
+    return make_look_of_hashes(looks.near) if looks.embeddings is None else looks.embeddings

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from contract.errors import DamagedDocument, RootError, pass_over
 from contract.review.strongest import Strongest, choose_strongest
-from contract.review.suspects import Suspect, read_newest, read_said
+from contract.review.suspects import Suspect, is_any, read_newest, read_said
 from contract.rows.items import list_erased
 from contract.settings import ReportSettings
 from contract.stores.store import Storage
@@ -30,7 +30,7 @@ def find_suspected(storage: Storage, model: str, trusted: Collection[str], wante
     many get pictures as mistakes do, `report.cells` times `report.examples`.
     """
     try:
-        document = read_newest(storage, model)
+        document = read_newest(storage, model) if is_any(storage, model) else None  # a stage's role may list, and not read
         if document is None:
             return None
         said = read_said(storage, document.suspects, trusted)

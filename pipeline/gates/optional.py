@@ -121,6 +121,7 @@ def audit_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     said = f"{n} predictions have an audit label, the bound is {policy.min_audit_labels}."
     return row | ({"verdict": PASS, "sentence": said} if n >= policy.min_audit_labels else make_undecided(TOO_FEW, said))
 
+
 def _judge(row: dict[str, Any], figure: Mapping[str, Any], what: str) -> dict[str, Any]:
     verdict = by_interval(figure["low"], figure["high"], row["bound"])
     reason = {"reason": TOO_FEW} if verdict == UNDECIDED else {}

@@ -62,4 +62,3 @@ def _find_reach(verdict: str) -> Any:
 
 def _judge_measure(figure: OfMeasure, bound: float) -> str:
     return by_interval(-(figure["high"] or 0.0), -(figure["low"] or 0.0), -bound)
-

@@ -6,9 +6,11 @@ import uuid
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
+from command.tracking.versions import mirror_state
 from contract import clock, ids, layout, samples
 from contract.canary import changes
 from contract.canary.documents import Bounds, ReplicaCounts, StepCounts
@@ -23,12 +25,14 @@ from contract.review.listed import ListedItem
 from contract.review.suspects import Suspect, Suspects
 from contract.rows.reading import read_columns
 from contract.runs import Plan, Runs, Timing
+from contract.sections.tracking import TrackFields
 from contract.settings import EmrSettings
 from contract.storage import open_root
 from emr import access, step
 from emr.needs import find_need
 from emr.requests import Request, add_attempt
 from emr.security import key
+from emr.tracking import tell_of_stage
 from jobs.forget import forget
 from jobs.replaying import command
 from pipeline import cycle
@@ -206,6 +210,19 @@ def test_the_driver_asks_what_its_role_allows(server, root, emr, monkeypatch):
     # A cluster that failed leaves a log, which the driver shows.
     log = Asked("s3:GetObject", f"arn:aws:s3:::{root.removeprefix('s3://')}/{layout.logs()}j-1/steps/s-1/stderr.gz")
     check("driver", root, set(server.asked) | {log})
+
+
+def test_the_driver_may_read_what_it_tells_mlflow_of(server, root, monkeypatch):
+    """Of a candidate, whose nodes could not tell, and of what is live."""
+    registry = Registry(open_root(trained_and_sampled(root)), MODEL)
+    store = MagicMock(get_status=lambda run: "RUNNING")
+    monkeypatch.setattr("emr.tracking.tell", lambda track, work: work(store))
+    server.asked.clear()
+    tell_of_stage(TrackFields(mlflow="https://x"), registry, "train", {"version": "2"})
+    mirror_state(store, registry, "2", {"rows": 1})
+    statements = access.make_statements("driver", root)
+    assert store.log_texts.call_count == 3
+    assert server.asked and [request for request in server.asked if not allowing(statements, request)] == []
 
 
 def test_the_driver_asks_emr_what_its_role_allows(emr, tmp_root):

@@ -83,7 +83,9 @@ def test_each_trial_has_a_node_and_its_gpu_for_itself(tmp_path):
 
 @pytest.mark.parametrize(("stage", "argv", "expected"), [
     ("train", [], 3), ("train", ["--ranks", "5"], 5), ("train", ["--ranks=5", "--ranks", "6"], 6), ("train", ["--ranks", "x"], 2),
-    ("tune", [], 4), ("tune", ["--parallel=7"], 7), ("tune", ["--parallel", "2", "--train"], 3), ("tune", ["--train"], 4)])
+    ("tune", [], 4), ("tune", ["--parallel=7"], 7), ("tune", ["--parallel", "2", "--train"], 3), ("tune", ["--train"], 4),
+    ("tune", ["--set", "tune.parallel=6"], 6), ("tune", ["--set=train.ranks=9", "--train"], 9),
+    ("train", ["--set", "train.ranks=9", "--ranks", "5", "--set", "train.epochs=8"], 5)])
 def test_options_of_the_stage_say_how_many_nodes_it_gets_before_settings_do(stage, argv, expected):
     assert count_ranks(stage, argv, {"train": {"ranks": 3}, "tune": {"parallel": 4}}) == expected
     assert count_ranks(stage, [], {}) == 2

@@ -168,8 +168,9 @@ ELSEWHERE = {
         jobs/engines/spark/cells.py <module>
         jobs/engines/spark/cells.py weights_of
         """,
-    "centres of clusters of pictures: places in a space, which are shown nowhere": """
-        jobs/picking/choose.py _move
+    "how pictures lie in a space, and how alike they are, which is shown nowhere": """
+        jobs/picking/choose.py _Cover._compare
+        jobs/picking/choose.py _centre
         """,
     "packed keys, taken apart": """
         jobs/engines/arrays.py uuid_words

@@ -5,7 +5,9 @@ process that has ended is dead too: a process may have one after the other.
 """
 
 import re
+import sys
 import threading
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -74,6 +76,23 @@ class Claims:
             if self._create(attempt):
                 return attempt
         return None
+
+    def wait_for(self, trial: int) -> Attempt | None:
+        """Claims a trial that somebody may have had before; None: its worker lives, since its beat goes on.
+
+        It waits until that can be known: of a worker of another machine as long as a beat stands still that counts as dead.
+        """
+        seen: tuple[Attempt, float] | None = None
+        while (attempt := self.take([trial], (), ())) is None:
+            last = self.list_newest()[trial]
+            found = (last, self.read_beat(last))
+            if seen not in (None, found):
+                return None
+            if seen is None:
+                print(f"search {self.study}: waiting to see whether another process is at work", file=sys.stderr, flush=True)
+            seen = found
+            time.sleep(self.timing.poll)
+        return attempt
 
     def list_newest(self) -> dict[int, Attempt]:
         """Returns the newest attempt of every trial that was begun."""

@@ -146,7 +146,7 @@ def train_candidate(storage: Storage, registry: Registry, settings: Settings, tu
     best = settings.model_copy(update={"train": TrainSettings(**(settings.train.model_dump() | chosen))})
     timing = Timing(settings.cycle.beat_seconds, settings.cycle.takeover_seconds)
     with Claims(storage, search.model, search.id, os.urandom(4).hex(), timing) as claims:
-        attempt = claims.take([CANDIDATE], (), ())
+        attempt = claims.wait_for(CANDIDATE)
         if attempt is None:
             raise RunHeld(f"search {search.id}: another process trains its candidate. Let it finish.")
         with claims.keep_beating(attempt):

@@ -50,7 +50,10 @@ class Worker:
                         time.sleep(self.limits.timing.poll)
         finally:
             if self.feed is not None:
+                from inference.model import devices
+
                 self.feed.free()
+                devices.free_memory()  # this process lives on, and the candidate is trained by others on the same GPU
 
     def is_spent(self, running: "_RunningTrial | None" = None) -> bool:
         """Whether all workers together have spent the budget; `running`: this worker's trial, whose seconds it knows itself."""

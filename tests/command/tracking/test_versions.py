@@ -8,7 +8,6 @@ import pytest
 from command.tracking import versions
 from command.tracking.tracking import tell
 from command.tracking.versions import begin_version, fail_version, log_assessment, log_version, make_key, mirror_state
-from contract import layout
 from contract.canary import changes as canary
 from contract.canary.documents import Bounds
 from contract.deciding import changes
@@ -26,10 +25,8 @@ def registry(tmp_root):
     """Version 1 was brought, 2 and 3 were trained; 3 is live."""
     publish_tiny(tmp_root, weights=b"1")
     for weights in (b"2", b"3"):
-        number = publish_tiny(tmp_root, weights=weights, parent="1", dataset="d", settings={"lr": 0.1, "epochs": 3, "ema": None},
-                              metrics={"epochs": EPOCHS})
-        lines = "".join(json.dumps(entry) + "\n" for entry in EPOCHS)
-        open_root(tmp_root).put(layout.version("m", number) + "metrics.jsonl", lines.encode())
+        publish_tiny(tmp_root, weights=weights, parent="1", dataset="d", settings={"lr": 0.1, "epochs": 3, "ema": None},
+                     metrics={"epochs": EPOCHS})
     return Registry(open_root(tmp_root), "m")
 
 
@@ -43,6 +40,8 @@ def test_a_trained_version_is_a_run_with_parameters_epochs_and_artifacts(registr
     assert mlflow.points(found, "validation_loss") == [(1, 2.0), (2, 1.0), (3, 2 / 3)]
     assert mlflow.artifacts(found) == ["card.json", "metrics.jsonl"]
     assert json.loads(Path(mlflow.client.download_artifacts(run, "card.json")).read_text()) == card.to_dict()
+    lines = Path(mlflow.client.download_artifacts(run, "metrics.jsonl")).read_text().splitlines()
+    assert [json.loads(line) for line in lines] == EPOCHS
     assert (found.info.status, found.info.run_name) == ("FINISHED", "m 2")
 
 

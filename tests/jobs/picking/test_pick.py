@@ -172,6 +172,44 @@ def test_near_copies_of_judged_pictures_and_of_each_other_stay_out(root, capsys)
     assert len(found["items"]) == 3 and set(names_of(found)) <= set(others[3:])
 
 
+@pytest.mark.parametrize("how", [[], ["--no-embeddings"]])
+def test_pictures_that_look_like_labelled_ones_come_after_others(root, capsys, how):
+    """Of two digits, each drawn 15 times, all equally unsure; 30 more of the one that came first are then labelled."""
+    pixels, kinds = digits()
+    of = {kind: [n for n in range(FIRST_DIGIT, len(kinds)) if kinds[n] == kind] for kind in "07"}
+    kind_of = {hash_of(png(pixels[n])): kind for kind in of for n in of[kind][:15]}
+    root.answer(LAST, [png(pixels[n]) for kind in of for n in of[kind][:15]], top_probabilities=[0.6, 0.4])
+    first = kind_of[run(root, capsys, "--items", "1", "--dry-run", *how)["items"][0]["image_sha256"]]
+    root.label(LAST, root.answer(LAST, [png(pixels[n]) for n in of[first][15:45]], 100), [first] * 30)
+    assert kind_of[run(root, capsys, "--items", "1", "--dry-run", *how)["items"][0]["image_sha256"]] != first
+
+
+def test_pictures_with_labels_stand_for_others_whichever_version_answered_and_those_of_the_dataset(root, capsys, monkeypatch):
+    looked = []
+    real = pick.look_at
+    monkeypatch.setattr(pick, "look_at", lambda storage, named, *by: looked.append({sha for sha, _ in named}) or real(
+        storage, named, *by))
+    trained = bytes(read_rows(root, manifest.load(root.storage, "d1"))[0]["image"])
+    root.answer(LAST, map(picture, range(5)))
+    root.label(LAST, root.answer(LAST, [picture(5)], 5), ["1"])
+    root.answer(LAST, [trained], 6)
+    root.label(LAST, root.answer(LAST, [picture(7)], 7, model_version="0"), ["1"])
+    root.answer(LAST, [picture(8)], 8, model_version="0")
+    run(root, capsys, "--items", "2")
+    assert looked[1] == {hash_of(trained), hash_of(picture(5)), hash_of(picture(7))}
+
+
+def test_doubt_counts_once_the_version_learnt_from_a_picture_of_the_window(root, capsys, monkeypatch):
+    weights = []
+    real = pick.choose
+    monkeypatch.setattr(pick, "choose", lambda look, weight, *more: weights.append(weight.tolist()) or real(look, weight, *more))
+    root.answer(LAST, map(picture, range(3)), top_probabilities=[0.8, 0.2])
+    run(root, capsys, "--dry-run")
+    root.answer(LAST, [bytes(read_rows(root, manifest.load(root.storage, "d1"))[0]["image"])], 3, model_version="0")
+    run(root, capsys, "--dry-run")
+    assert weights == [[1] * 3, pytest.approx([0.4] * 3)]
+
+
 def test_without_torch_pictures_are_told_apart_by_their_hashes_and_it_is_said(root, capsys, monkeypatch):
     root.answer(LAST, map(picture, range(20)))
     plain = run(root, capsys, "--items", "8", "--no-embeddings")

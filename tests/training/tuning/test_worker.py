@@ -6,13 +6,18 @@ from statistics import median
 import pytest
 
 from contract import clock, jsonio, layout
-from contract.errors import Mismatch, NotFinite
+from contract.errors import Mismatch, NotFinite, RunHeld
+from contract.registry import Registry
 from contract.run_owner import me
+from contract.runs import Timing
+from contract.settings import Settings
 from contract.storage import open_root
 from contract.tuning.documents import TrialClaim
 from tests.faults import AFTER, BEFORE, Died, Process, patched
 from tests.training.tuning.conftest import found, loss_of, make_search, run, told
-from training.tuning.claims import Attempt, Claims
+from training.tuning import on_spark
+from training.tuning import search as module
+from training.tuning.claims import Attempt, Claims, Limits
 from training.tuning.space import list_grid
 
 
@@ -84,6 +89,25 @@ def test_a_configuration_that_does_not_train_has_failed_and_is_not_repeated(stor
     assert failed and all((one.state, one.error, one.value, len(one.epochs)) == ("failed", "loss nan", None, 1) for one in failed)
     assert {one.state for one in tuning.trials if one not in failed} == {"completed"}
     assert len(made.trained) == 10 and told(run(storage, make_search(), trials=10)) == told(tuning) and len(made.trained) == 10
+
+
+def test_after_its_trials_a_worker_leaves_the_memory_of_gpus_to_others(storage, made, monkeypatch):
+    """Spark keeps its process, which then waits beside the rank that trains the candidate."""
+    freed = []
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.cuda.empty_cache", lambda: freed.append(len(made.trained)))
+    run(storage, make_search(), trials=2)
+    assert freed == [2]
+
+
+@pytest.mark.parametrize(("given", "expected"), [
+    ({"spark.master": "yarn", "spark.task.cpus": "4", "spark.task.resource.gpu.amount": "1"}, ("cuda", 4)),
+    ({"spark.master": "yarn", "spark.task.cpus": "4"}, ("auto", 4)), ({"spark.master": "local[2]"}, ("auto", 3))])
+def test_workers_in_tasks_have_the_device_and_the_threads_of_these(given, expected, monkeypatch):
+    monkeypatch.setattr(on_spark, "count_cores", lambda: 6)
+    here = {"device": "auto", "cache_mib": 7, "threads": None}
+    fitted = on_spark.fit_to_tasks(Limits(1, None, here, Timing()), 2, given).here
+    assert (fitted["device"], fitted["threads"], fitted["cache_mib"]) == (*expected, 7)
 
 
 def test_what_no_configuration_is_to_blame_for_ends_the_search_and_the_trial_is_repeated(storage, made):
@@ -163,6 +187,37 @@ def test_a_worker_of_another_machine_is_dead_when_its_beat_stands_still(storage,
         assert claims.take([1], (), ()) is None, "its own worker lives"
         assert claims.take([1, 2], (), ()) == Attempt(2, 1)
     assert claims.read_beat(Attempt(1, 1)) == 380.0 and claims.read_beat(Attempt(1, 2)) == 0.0
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_the_candidate_of_another_machine_is_waited_for_until_its_beat_tells(storage, made, monkeypatch, alive):
+    """A cluster that ended while it trained it is never looked up again: the next one is another machine."""
+    search, now, slept = make_search(), [100.0], []
+    tuning = run(storage, search, trials=1)
+    claim(storage, search, Attempt(module.CANDIDATE, 1), host="elsewhere", boot="x", pid=1)
+
+    def sleep(seconds):
+        slept.append(seconds)
+        now[0] += seconds
+        if alive and len(slept) == 3:
+            storage.put(layout.tuning_trials(search.model, search.id, "beats", "0000-1"), jsonio.dumps({"seconds": 5.0}))
+
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr(module, "train", lambda *_, **__: Trained())
+    monkeypatch.setattr(module, "train_document", lambda card: {})
+    monkeypatch.setattr(module, "train_text", lambda card: "trained")
+    registry = Registry(storage, search.model)
+    if alive:
+        with pytest.raises(RunHeld, match="another process trains its candidate"):
+            module.train_candidate(storage, registry, Settings(), tuning)
+    else:
+        assert module.train_candidate(storage, registry, Settings(), tuning).text.startswith("trained; nothing is live")
+    assert sum(slept) == (3 if alive else 60)
+
+
+class Trained:
+    version = "1"
 
 
 def test_who_was_taken_over_changes_nothing_any_more(storage, made):
