@@ -70,14 +70,17 @@ class FirstHoldouts:
         if version in self._kept:
             return self._kept[version]
         try:
-            run, assessment = _read_assessment(self._registry, version)
+            assessment = _read_assessment(self._registry, version)
+            by_run = assessment is not None
+            if not by_run:
+                assessment = _read_conversion(self._registry, version)
         except DamagedDocument as error:
             pass_over(error)
             return UNREADABLE
         if assessment is None:
             return NOT_ASKED
         kept = {name: value for name, value in assessment.items() if name == "first"}
-        if run:
+        if by_run:
             self._kept[version] = kept
         return kept
 
@@ -111,27 +114,28 @@ def _list_sections(registry: Registry, version: str) -> Iterator[dict[str, Any]]
 
 
 def _find_section(registry: Registry, version: str) -> dict[str, Any] | None:
+    """Finds the section of the run that made a version: a report's role may not read comparisons of converted ones."""
     try:
-        _, assessment = _read_assessment(registry, version)
+        assessment = _read_assessment(registry, version)
     except DamagedDocument:
         return None
     first = (assessment or {}).get("first")
     return first if isinstance(first, dict) else None
 
 
-def _read_assessment(registry: Registry, version: str) -> tuple[str | None, dict[str, Any] | None]:
-    """Reads the run that made a version, and how it assessed it; or None, and the newest assessment of a converted one.
-
-    DamagedDocument.
-    """
+def _read_assessment(registry: Registry, version: str) -> dict[str, Any] | None:
+    """Reads how the run that made a version assessed it. DamagedDocument."""
     try:
         run = Claim.load(registry.storage, layout.claim(registry.model, version)).run
-        if run:
-            return run, Runs(registry.storage, registry.model).get(parse_number(run)).stage("assess")
-        number, found = NumberedDocuments(registry.storage, layout.assessments(registry.model, version)).newest() or (0, None)
+        return Runs(registry.storage, registry.model).get(parse_number(run)).stage("assess") if run else None
     except (NotFound, ValueError):
-        return None, None
+        return None
+
+
+def _read_conversion(registry: Registry, version: str) -> dict[str, Any] | None:
+    """Reads how a converted version was compared with the one that it was made of, the newest time. DamagedDocument."""
+    number, found = NumberedDocuments(registry.storage, layout.assessments(registry.model, version)).newest() or (0, None)
     if number and not isinstance(found, dict):
         raise DamagedDocument(f"assessment {number} of version {version} of {registry.model!r}: expected a JSON object. "
                               f"Convert it again, and it is assessed again.")
-    return None, found
+    return found

@@ -13,11 +13,11 @@ from contract.settings import Settings
 from contract.stores.store import Storage
 
 SHOWN = 60  # of each split
-LOOKED_S = 5.0
+LOOKED_S = 5.0  # a look is kept for so long, or for as long as it took: else one over hundreds of days is never shown
 
 
 class _Look(NamedTuple):
-    at: float
+    until: float  # by clock.monotonic
     document: Suspects | None
     said: dict[Pair, Said]
     waiting: set[Pair]
@@ -45,21 +45,25 @@ class Suspected:
         return choose_strongest(look.document, look.said, SHOWN, list_erased(self.storage), look.waiting if hides_waiting else ())
 
     def send(self, model: str, most: int, by: str) -> Sent:
-        """Sends up to `most` that nobody was asked about or judged, the likeliest mistakes first, to be judged blind."""
+        """Sends up to `most` that nobody judged or is asked about, the likeliest mistakes first, to be judged blind.
+
+        Those that nobody can be asked about are passed over on the way, and counted.
+        """
         self._looks.pop(model, None)
         look = self._look(model)
         found = list_open(look.document.suspects, look.said) if look.document else []
         open_ = [one for one in found if one.pair not in look.said and one.pair not in look.waiting]
-        sent = send(self.storage, model, open_[:most], self._settings.serve.label_days, by)
+        sent = send(self.storage, model, open_, self._settings.serve.label_days, by, most)
         self._looks.pop(model, None)
         return sent
 
     def _look(self, model: str) -> _Look:
-        known, now = self._looks.get(model), clock.monotonic()
-        if known is None or now - known.at > LOOKED_S:
+        known, begin = self._looks.get(model), clock.monotonic()
+        if known is None or begin > known.until:
             document = read_newest(self.storage, model)
             suspects = document.suspects if document else []
             said = read_said(self.storage, suspects, self._settings.gates.trusted_origins)
             waiting = find_waiting(self.storage, model, suspects, self._settings.serve.label_days)
-            known = self._looks[model] = _Look(now, document, said, waiting)
+            end = clock.monotonic()
+            known = self._looks[model] = _Look(end + max(LOOKED_S, end - begin), document, said, waiting)
         return known

@@ -121,12 +121,15 @@ def _write_text(made: dict[str, Any], decision: dict[str, Any], margin: float) -
 def _write_refusal(decision: dict[str, Any], parent: str) -> str:
     """Why no service takes it by itself: first what fails, then what cannot be told."""
     verdict = decision["verdict"]
-    bounds = " and ".join(text for name, text in BOUNDS.items() if (decision.get(name) or {}).get("verdict") == verdict)
+    found = {name: text for name, text in BOUNDS.items() if (decision.get(name) or {}).get("verdict") == verdict}
+    bounds = " and ".join(found.values())
     compared = decision["overall"]["verdict"] == verdict or bool(decision["failed"]) or not bounds
     if verdict == FAIL:
         said = [f"not as good as version {parent}"] if compared else []
         return f"{', and '.join([*said, *([f'refused by {bounds}'] if bounds else [])])}: no service takes it by itself"
-    if compared:
-        return (f"it cannot be told whether it is as good as version {parent}: hold out more pictures, or allow a larger "
-                f"--margin")
-    return f"it cannot be told whether it holds {bounds}: hold out more pictures"
+    unknown = [*([f"it is as good as version {parent}"] if compared else []), *([f"it holds {bounds}"] if bounds else [])]
+    # The first dataset is made: its held-out rows become no more.
+    cures = [*(["hold out more pictures"] if compared or found.keys() - {"forgetting"} else []),
+             *(["allow a larger --margin"] if compared else []),
+             *([f"do not ask it (--set {BOUNDS['forgetting']}=null)"] if "forgetting" in found else [])]
+    return f"it cannot be told whether {', nor whether '.join(unknown)}: {', or '.join(cures)}"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from contract import layout
-from contract.assessed.first_holdout import EARLIER, NO_FIRST, NOT_ASKED, UNREADABLE, FirstHoldouts
+from contract.assessed.first_holdout import EARLIER, NO_FIRST, NOT_ASKED, UNREADABLE, FirstHoldouts, find_newest
 from contract.errors import RootError
 from contract.registry import Registry
 from contract.runs import Plan, Runs, Timing
@@ -86,6 +86,21 @@ def test_a_converted_version_that_is_assessed_again_has_its_new_figure(registry,
         row = {"version": version, "n": n, "accuracy": Paired(right, 0, 0, n - right).live()}
         kept.add({"first": make_section() | {"versions": [row]}})
         assert reader.find()[version].n == n
+
+
+def test_a_report_reads_no_comparison_of_a_converted_version(registry, tmp_path, monkeypatch):
+    """The roles of stages may not: each report on a cluster would lack the section of its line."""
+    version = publish(registry, tmp_path, parent="2")
+    NumberedDocuments(registry.storage, layout.assessments(MODEL, version)).add({"first": make_section("d0")})
+    plain = type(registry.storage).read
+
+    def read(self, key):
+        if "/assessment-" in key:
+            raise RootError(f"{key}: access denied")
+        return plain(self, key)
+
+    monkeypatch.setattr(type(registry.storage), "read", read)
+    assert find_newest(registry, version) == make_section()
 
 
 @pytest.mark.parametrize(("document", "said"), [

@@ -100,3 +100,19 @@ def test_a_drop_and_a_bound_are_both_named(run, assessed):
     assert "not as good as version 2, and refused by promotion.min_accuracy: no service takes it by itself" in said
     assert "its floor is 90%: fail" in said
     assert "not as good as version 2: no service takes it by itself" in run(code=3, json_too=())
+
+
+def test_what_the_first_dataset_cannot_tell_more_pictures_do_not_cure(run, registry, assessed):
+    """It is made, and may be gone: no picture that is held out from now on enters it."""
+    assessed["first"] = {"dataset": "d", "reason": "a held-out row was trained on", "by_origin": {}}
+    said = run("gates.max_forgetting=0.02", code=4, json_too=())
+    assert "cannot be told whether it holds gates.max_forgetting: do not ask it (--set gates.max_forgetting=null)" in said
+    assert "hold out more" not in said and not registry.newest().state.formats
+    assert run("gates.max_forgetting=null", code=0)["verdict"] == "pass"
+
+
+def test_all_that_cannot_be_told_is_named(run, assessed):
+    assessed["by_origin"]["audit"] = Paired(45, 0, 0, 5).to_dict()
+    said = run("promotion.min_accuracy=0.9", code=4, json_too=())
+    assert ("cannot be told whether it is as good as version 2, nor whether it holds promotion.min_accuracy: hold out more "
+            "pictures, or allow a larger --margin") in said
