@@ -128,6 +128,7 @@ def test_the_button_sends_each_once_and_says_what_cannot_be_asked(doubted):
         assert (sent["sent"], sent["not_sent"]) == ([str(new)], [str(rest)])
     said = words(browser.get(PAGE, model=MODEL, sent=3, not_sent=1))
     assert "3 sent: people find them at Audit" in said and "About 1 nobody can be asked" in said
+    assert "About 12,345 nobody can be asked" in words(browser.get(PAGE, model=MODEL, sent=0, not_sent=12345))
     for most in ("0", "501", "many", ""):
         assert browser.post(f"{PAGE}/review", model=MODEL, most=most).status == 422
 
