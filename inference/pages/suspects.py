@@ -49,7 +49,7 @@ def make_router(site: Site, room: Room) -> APIRouter:
 
 def _read_number(request: Request, name: str) -> int | None:
     text = request.query_params.get(name, "")
-    return int(text) if re.fullmatch("[0-9]{1,4}", text) else None
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
 def _write_address(model: str, one: Suspect) -> str:

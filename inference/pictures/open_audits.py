@@ -33,7 +33,7 @@ class OpenAudits:
         """
         if day < clock.day_of(clock.now() - self._oldest):
             return False
-        if self._is_listed(model, day, row):
+        if row["prediction_id"] in self._list_waiting(model, day):
             return True
         sample = self._find(model, day)
         if sample is None:
@@ -46,14 +46,14 @@ class OpenAudits:
         tied = len(top) > 1 and top[0][1] == top[1][1] and len(said) < SPLIT_OPINIONS
         return tied or len(said) < samples.opinions(sample, row["prediction_id"])
 
-    def _is_listed(self, model: str, day: str, row: dict[str, Any]) -> bool:
-        """Says whether a row was listed to be judged blind, and nobody did."""
+    def _list_waiting(self, model: str, day: str) -> frozenset[str]:
+        """Lists what was sent to be judged blind, and nobody did: a user's feedback on such a prediction is no answer to it."""
         known, now = self._blind.get((model, day)), clock.monotonic()
         if known is None or now - known[0] > LOOKED_S:
-            known = self._blind[model, day] = now, frozenset(listed.read(self.storage, model, day, blind=True))
-        return row["prediction_id"] in known[1] and not any(
-            vote["origin"] == listed.ORIGIN and vote["saw_prediction"] is False
-            for vote in (row["item"] or {}).get("votes", ()))
+            sent = listed.read(self.storage, model, day, blind=True).keys()
+            answered = listed.find_answered_blind(self.storage, day) if sent else set()
+            known = self._blind[model, day] = now, frozenset(sent - answered)
+        return known[1]
 
     def _find(self, model: str, day: str) -> Sample | None:
         """Reads the sample of a day; of a damaged one nothing is known, and nobody is asked by it."""

@@ -114,7 +114,9 @@ def test_an_answer_that_was_not_blind_or_was_taken_back_ends_no_wait(doubted):
     answer(doubted, 3, "dog", at="2026-11-21T09:01:00Z", withdraws=True)
     said = words(both.get(PAGE))
     assert "given-3" not in said and "3 wait for a blind answer" in said
-    assert both.get(f"/pictures/one/{DAYS[1]}/{doubted.ids[DAYS[1]][30]}", model=MODEL).status == 403
+    one, labelled = (f"/pictures/one/{DAYS[1]}/{doubted.ids[DAYS[1]][i]}" for i in (30, 2))
+    assert both.get(one).status == 403
+    assert both.get(labelled).status == 403, "a user's feedback, from before, is no answer to the blind question"
     answer(doubted, 3, "cat", at="2026-11-21T09:02:00Z")
     assert "given-3 " in words(both.get(PAGE))
 
@@ -126,6 +128,7 @@ def test_the_button_sends_each_once_and_says_what_cannot_be_asked(doubted):
         assert (sent["sent"], sent["not_sent"]) == ([str(new)], [str(rest)])
     said = words(browser.get(PAGE, model=MODEL, sent=3, not_sent=1))
     assert "3 sent: people find them at Audit" in said and "About 1 nobody can be asked" in said
+    assert "About 12,345 nobody can be asked" in words(browser.get(PAGE, model=MODEL, sent=0, not_sent=12345))
     for most in ("0", "501", "many", ""):
         assert browser.post(f"{PAGE}/review", model=MODEL, most=most).status == 422
 
