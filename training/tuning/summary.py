@@ -97,7 +97,7 @@ def write_summary(tuning: Tuning) -> str:
 
 
 def write_command(tuning: Tuning, trial: TunedTrial) -> str:
-    """Writes the command that trains as a trial did, in full."""
+    """Writes the command that trains with a trial's configuration; what is not in it are the settings of whoever runs it."""
     return (f"trueup train --model {tuning.search.model} --dataset {tuning.search.dataset}{_write_parent(tuning, trial)} "
             f"{write_options(trial)}")
 
