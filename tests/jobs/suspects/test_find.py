@@ -105,7 +105,8 @@ def test_planted_errors_of_all_digits_are_found(tmp_path, judge):
     found = find_suspects(digits.storage, MODEL, digits.made)
     hits = [one.image_sha256 in digits.wrong for one in found.suspects]
     # Its answers name fewer of the labels than heads on what it sees.
-    assert {one.name: one.rows for one in found.judges if one.used} == {"cross-fitted on version 1": 899, "cross-fitted on pixels": 898}
+    used = {one.name: one.rows for one in found.judges if one.used}
+    assert used == {"cross-fitted on version 1": 899, "cross-fitted on pixels": 898}
     assert [one.name for one in found.judges if not one.used] == (["version 1"] if judge == "logged" else [])
     assert len(digits.wrong) == 90 and sum(hits[:50]) >= 0.8 * 50 and sum(hits) >= 0.7 * 90
 
