@@ -161,7 +161,14 @@ def run_command(settings: Settings, stage: str, model: str | None, key: str | No
     document = reply.document or {"error": {"code": "Crashed", "message": reply.said}}
     error, told = document.get("error"), tell_of_stage(settings.track, Registry(storage, name), stage, document)
     return Outcome(reply.code or (ERROR if error else 0), document | ({"tracking": told} if told else {}),
-                   error["message"] if error else f"{stage}: done{write_told(told)}")
+                   error["message"] if error else f"{stage}: done{write_told(told)}{_write_found(stage, document)}")
+
+
+def _write_found(stage: str, document: dict[str, Any]) -> str:
+    """Writes what a search has found, for which nobody should have to look into its document."""
+    if stage != "tune":
+        return ""
+    return f"\n{document.get('command') or 'no trial was completed'}\npage: {document.get('page')}"
 
 
 @stage_command("status")

@@ -8,13 +8,16 @@ from command.tracking.versions import log_assessment
 from contract.registry import Registry
 from contract.sections.tracking import TrackFields
 
+ON_DISK = ("sqlite:", "file:")  # MLflow's addresses of a disk: a node's is gone with the node
+
 
 def tell_of_stage(track: TrackFields, registry: Registry, stage: str, document: Mapping[str, Any]) -> dict[str, Any] | None:
     """Tells of the candidate that a stage's answer names what its nodes could not; returns what came of it, as `tell` does, or
     what the nodes said. None: nothing is tracked, or there is no candidate."""
     said = document.get("tracking")
     version, found = find_candidate(stage, document)
-    if version is None or (said is not None and "error" not in said):
+    heard = said is not None and "error" not in said and not str(track.mlflow).startswith(ON_DISK)
+    if version is None or heard:
         return said
     return tell(track, lambda store: log_assessment(store, registry, version, found))
 

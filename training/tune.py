@@ -60,8 +60,9 @@ def command(settings: Settings, model: str | None, dataset: str, trials: int | N
     tuning = tune(storage, search, settings, conf)
     made = train_candidate(storage, registry, settings, tuning, conf) if train_best and tuning.best is not None else None
     page = storage.uri(layout.tuning_page(search.model, search.id))
-    document = tuning.to_dict() | {"page": page, "options": None if tuning.best is None else summary.write_options(
-        tuning.find(tuning.best))}
+    best = None if tuning.best is None else tuning.find(tuning.best)
+    document = tuning.to_dict() | {"page": page, "options": best and summary.write_options(best),
+                                   "command": best and summary.write_command(tuning, best)}
     text = f"{summary.write_summary(tuning)}\n\npage: {page}"
     if made is not None:
         version, found = made.document["version"], made.assessment

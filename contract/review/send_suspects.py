@@ -34,8 +34,7 @@ def send(storage: Storage, model: str, suspects: Sequence[Suspect], label_days: 
     """
     oldest = clock.day_of(clock.now() - timedelta(days=label_days))
     left_out: Counter[str] = Counter()
-    items: list[ListedItem] = []
-    erased = list_erased(storage)
+    items, erased = list[ListedItem](), list_erased(storage)
     rows = _Rows(storage, model, suspects)
     for one in suspects:
         if len(items) == most:

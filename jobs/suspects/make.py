@@ -22,11 +22,11 @@ from jobs.suspects.answers import Logged, read_logged
 from jobs.suspects.near import find_conflicts
 from jobs.suspects.probabilities import Judged, spread
 from jobs.suspects.trained import Training, Trainings
-from metrics.figure import ratio
 
 Row = dict[str, Any]
 FOLDS = 5
 LEAST_AGREEMENT = 0.6  # a judge that names fewer of the given labels says more of itself than of them
+SURE_AGREEMENT = 0.9  # a version that names fewer has to name more than a head fitted on other pictures does
 COLUMNS = ("image_sha256", "image_uri", "prediction_id", "day", "split", "label", "near")
 NO_JUDGE = "no version that did not see it, and its picture or others of its class are missing"
 WEAK_JUDGE = "what could judge it agrees with too few labels"
@@ -64,7 +64,9 @@ def find_suspects(storage: Storage, model: str, made: Manifest, folds: int = FOL
 
 def judge(storage: Storage, registry: Registry, rows: Sequence[Row], given: np.ndarray, classes: Sequence[str],
           trainings: Mapping[str, Training], logged: Logged, folds: int) -> list[tuple[Judged, bool]]:
-    """Judges the rows out of sample; returns each judge, and whether it is used. Later ones judge what earlier ones could not."""
+    """Judges the rows out of sample; returns each judge, and whether it is used. Heads fitted on other pictures judge what no
+    version could, and what a version judges worse than they: of two judges that did not learn the labels, of which few are
+    wrong, the better one agrees with more of them. After a drift that is the head, in whose folds there are drifted pictures."""
     by_version: dict[str, list[tuple[int, np.ndarray]]] = defaultdict(list)
     for n, row in enumerate(rows):
         answer = logged.answers.get(row["image_sha256"])
@@ -74,17 +76,23 @@ def judge(storage: Storage, registry: Registry, rows: Sequence[Row], given: np.n
     judges = [Judged(f"version {version}", np.array([n for n, _ in found]), np.stack([p for _, p in found]),
                      trainings[version].unknown_until is not None)
               for version, found in sorted(by_version.items(), key=lambda one: int(one[0]))]
-    told = [(one, _is_used(one, given)) for one in judges]
-    used = [one.places for one, is_used in told if is_used]
-    left = np.setdiff1d(np.arange(len(rows)), np.concatenate(used) if used else [])
-    if len(left):
-        told += [(one, _is_used(one, given)) for one in cross_fit.judge_rows(
-            storage, registry, rows, left.astype(np.int64), classes, folds, trainings, logged.appeared)]
-    return told
+    sure = [one.places for one in judges if one.find_agreement(given) >= SURE_AGREEMENT]
+    left = np.setdiff1d(np.arange(len(rows)), np.concatenate(sure) if sure else []).astype(np.int64)
+    fitted = cross_fit.judge_rows(storage, registry, rows, left, classes, folds, trainings, logged.appeared) if len(left) else []
+    used = [one for one in judges if _is_used(one, given) and not _is_beaten(one, fitted, given)]
+    taken = np.concatenate([one.places for one in used]) if used else np.empty(0, np.int64)
+    rest = [part for one in fitted if len((part := one.leave_out(taken)).places)]
+    return [(one, one in used) for one in judges] + [(one, _is_used(one, given)) for one in rest]
+
+
+def _is_beaten(one: Judged, fitted: Sequence[Judged], given: np.ndarray) -> bool:
+    """Whether fitted heads name more of the given labels, on the rows that both judge; no rows: no."""
+    own = sum(one.count_agreeing(given, within=head.places) for head in fitted)
+    return sum(head.count_agreeing(given, within=one.places) for head in fitted) > own
 
 
 def _is_used(one: Judged, given: np.ndarray) -> bool:
-    return ratio(one.count_agreeing(given), len(one.places)) >= LEAST_AGREEMENT
+    return one.find_agreement(given) >= LEAST_AGREEMENT
 
 
 def _make_document(model: str, made: Manifest, rows: Sequence[Row], given: np.ndarray,

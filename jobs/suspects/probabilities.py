@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from metrics.figure import ratio
 
-@dataclass
+
+@dataclass(eq=False)  # arrays do not compare as wholes
 class Judged:
     """What one judge says of rows: their `places` in the dataset's index and `p`, float64 [places, classes]."""
 
@@ -17,9 +19,21 @@ class Judged:
     p: np.ndarray
     unknown_training_set: bool = False
 
-    def count_agreeing(self, given: np.ndarray) -> int:
-        """Counts the rows whose given class (`given`, of all rows) is the likeliest."""
-        return int((self.p.argmax(1) == given[self.places]).sum()) if len(self.places) else 0
+    def count_agreeing(self, given: np.ndarray, within: np.ndarray | None = None) -> int:
+        """Counts the rows whose given class (`given`, of all rows) is the likeliest; `within`: of these places alone."""
+        if not len(self.places):
+            return 0
+        agree = self.p.argmax(1) == given[self.places]
+        return int((agree if within is None else agree & np.isin(self.places, within)).sum())
+
+    def find_agreement(self, given: np.ndarray) -> float:
+        """Finds the share of its rows whose given class is the likeliest, 0 to 1; 0 of no row."""
+        return ratio(self.count_agreeing(given), len(self.places))
+
+    def leave_out(self, places: np.ndarray) -> Judged:
+        """Returns what it says of all other places."""
+        kept = ~np.isin(self.places, places)
+        return replace(self, places=self.places[kept], p=self.p[kept])
 
 
 def spread(said: Mapping[str, float], classes: Sequence[str], known: Sequence[str]) -> np.ndarray | None:

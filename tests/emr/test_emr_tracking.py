@@ -41,3 +41,12 @@ def test_what_the_nodes_told_is_not_told_again(tmp_root, monkeypatch):
     said = {"mlflow": "https://x", "run": "r"}
     assert tell_of_stage(TrackFields(mlflow="https://x"), registry, "train", {"version": "1", "tracking": said}) == said
     assert tell_of_stage(TrackFields(), registry, "evaluate", {}) is None
+
+
+def test_a_database_that_nodes_had_on_their_own_disks_is_not_the_one_of_whoever_asks(tmp_root, monkeypatch):
+    registry = Registry(open_root(make_root(tmp_root, right=1, n=2)), MODEL)
+    monkeypatch.setattr("emr.tracking.tell", lambda track, work: {"mlflow": track.mlflow, "run": "here"})
+    address = "sqlite:////tmp/mlflow.db"
+    told = tell_of_stage(TrackFields(mlflow=address), registry, "train",
+                         {"version": "1", "tracking": {"mlflow": address, "run": "there"}})
+    assert told == {"mlflow": address, "run": "here"}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from emr import needs
+from emr import cli, needs
 from emr.needs import count_ranks
 from emr.requests import Attempt
 from tests.emr import searched_root
@@ -25,8 +25,14 @@ def ask(account, s3_root, made, capsys, monkeypatch):  # noqa: F811
     """Runs the stage, whose workers are in this process instead of in Spark's tasks; (what is told, asked) -> its document."""
     monkeypatch.setitem(needs.NEEDS, "tune", replace(needs.NEEDS["tune"], arguments=()))
     options = ["--root", searched_root.make(s3_root), "--model", MODEL, "--set", "tune.parallel=3", "--set", "emr.spot_nodes=4"]
-    return lambda *asked, code=0: told(capsys, "run", "--stage", "tune", *options, *EMR, "--", *searched_root.OPTIONS, *asked,
-                                       code=code)
+    return lambda *asked, code=0, read=told: read(capsys, "run", "--stage", "tune", *options, *EMR, "--",
+                                                  *searched_root.OPTIONS, *asked, code=code)
+
+
+def printed(capsys, *arguments, code=0):
+    """What a command prints for people."""
+    assert cli.main([word for word in arguments if word != "--json"]) == code
+    return capsys.readouterr().out
 
 
 def describe(document):
@@ -44,6 +50,12 @@ def test_it_runs_on_a_cluster_of_training_and_with_more_trials_it_goes_on(accoun
     assert {kind: (f["TargetOnDemandCapacity"], f["TargetSpotCapacity"]) for kind, f in fleets(sent).items()} == {
         "MASTER": (1, 0), "CORE": (3, 0)}
     assert [c["InstanceType"] for c in fleets(sent)["CORE"]["InstanceTypeConfigs"]] == ["g5.xlarge"]
+
+
+def test_whoever_asks_reads_how_to_train_with_the_best(account, ask):  # noqa: F811
+    found = ask("--trials", "3")
+    assert found["command"] == f"trueup train --model {MODEL} --dataset {searched_root.DATASET} --parent 1 {found['options']}"
+    assert ask("--trials", "3", read=printed) == f"tune: done\n{found['command']}\npage: {found['page']}\n"
 
 
 def test_a_cluster_that_dies_is_continued_by_the_next_one(account, ask, made, monkeypatch):  # noqa: F811

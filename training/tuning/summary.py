@@ -92,9 +92,14 @@ def write_summary(tuning: Tuning) -> str:
     best = tuning.find(tuning.best)
     lines += ["", f"best: trial {best.trial}, validation {tuning.search.objective} {write_objective(tuning.search, best)}. Of "
               f"{write_count(len(states), 'trial')} the best is better by chance, too; the holdout judges (trueup assess).",
-              "", f"  trueup train --model {tuning.search.model} --dataset {tuning.search.dataset}{_write_parent(tuning, best)} "
-              f"{write_options(best)}", "", write_yaml(best)]
+              "", f"  {write_command(tuning, best)}", "", write_yaml(best)]
     return "\n".join(lines)
+
+
+def write_command(tuning: Tuning, trial: TunedTrial) -> str:
+    """Writes the command that trains with a trial's configuration; what is not in it are the settings of whoever runs it."""
+    return (f"trueup train --model {tuning.search.model} --dataset {tuning.search.dataset}{_write_parent(tuning, trial)} "
+            f"{write_options(trial)}")
 
 
 def write_objective(search: Search, trial: TunedTrial) -> str:
