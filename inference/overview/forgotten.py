@@ -41,7 +41,7 @@ class Forgotten:
 
     def _look(self, model: str, live: str | None) -> dict[str, Measured]:
         known, now = self._looks.get(model), clock.monotonic()
-        if known is None or now - known[0] > (LOOKED_S if live in known[1] else LOOKED_FOR_NEW_S):
+        if known is None or now - known[0] > (LOOKED_S if live is None or live in known[1] else LOOKED_FOR_NEW_S):
             of = self._of.setdefault(model, FirstHoldouts(Registry(self._storage, model)))
             known = self._looks[model] = now, of.find()
         return known[1]

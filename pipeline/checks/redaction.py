@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from contract.canary.changes import get_running
 from contract.documents.card import Card
+from contract.errors import TrueupError
 from contract.registry import Registry, models
 from contract.settings import Settings
 from contract.storage import open_root
@@ -19,8 +20,11 @@ def check_redaction(settings: Settings) -> tuple[str, str]:
         return ABSENT, "no root that can be read"
     if settings.serve.cuts_to_8_bits is None:
         return OK, f"{settings.serve.redact} takes grey of 16 bits as it is"
-    storage = open_root(settings.root)
-    cards = [card for name in models(storage) for card in _list_cards(Registry(storage, name))]
+    try:
+        storage = open_root(settings.root)
+        cards = [card for name in models(storage) for card in _list_cards(Registry(storage, name))]
+    except TrueupError as error:  # of the root, or of a card: no hook cures it, and other checks say what does
+        return ABSENT, f"not known: {error}"
     lost = [said for card in cards if (said := explain_lost_levels(card, settings.serve.cuts_to_8_bits))]
     return (LOST, "; ".join(lost)) if lost else (OK, f"{settings.serve.redact} leaves 8 bits; no version in use has levels")
 

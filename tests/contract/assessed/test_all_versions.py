@@ -191,6 +191,17 @@ def test_the_overview_knows_what_was_published_since_its_last_look(registry, tmp
     assert facts.describe(MODEL)["first"].live.version == later
 
 
+def test_where_nothing_is_live_nothing_new_is_looked_for(registry, monkeypatch):
+    now, looks = [100.0], []
+    monkeypatch.setattr(forgotten.clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr(forgotten.FirstHoldouts, "find", lambda _: looks.append(now[0]) or {})
+    known = forgotten.Forgotten(registry.storage)
+    for _ in range(4):
+        assert known.find(MODEL, None) is None
+        now[0] += 20
+    assert looks == [100.0]
+
+
 def test_where_nothing_is_live_nothing_is_said(tmp_path):
     storage = open_root(f"file://{tmp_path}/root", create=True)
     assert Facts(storage, None).describe("none")["first"] is None

@@ -154,3 +154,10 @@ def test_the_doctor_says_so(root, capsys, monkeypatch, sets, state, found):
     assert row["state"] == state and found in row["found"] and "plain" not in row["found"]
     assert doctor.main(argv) == 0
     assert ("To do:" in capsys.readouterr().out) == (state == "lost")
+
+
+def test_a_root_that_cannot_be_read_is_no_fault_of_the_hook(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(machine, "CHECKS", {})
+    doctor.main(["--root", str(tmp_path / "none"), "--set", f"serve.redact={HOOKS}:blank"])
+    said = capsys.readouterr().out
+    assert "absent" in said and "not known: " in said and "serve.redact_grey16: true" not in said
