@@ -21,11 +21,11 @@ from command.tracking.versions import log_assessment
 from contract import layout
 from contract.errors import CANNOT_TELL, DONE
 from contract.registry import Registry
-from contract.settings import Settings
+from contract.settings import Settings, is_submitted
 from contract.storage import open_root
 from jvm.spark_conf import collect_conf
 from training.first_version import FirstVersion, with_first_version
-from training.fit.launch import wait_passively
+from training.fit.launch import FIXED, wait_passively
 
 
 @stage_command("tune", help="Search for better settings of training, judged on the validation rows.")
@@ -57,7 +57,7 @@ def command(settings: Settings, model: str | None, dataset: str, trials: int | N
     registry = Registry(storage, settings.need_model())
     search = make_search(storage, registry, settings, dataset, find_parent(registry, parent), first)
     conf = collect_conf(settings, spark_conf)
-    tuning = tune(storage, search, settings, conf)
+    tuning = tune(storage, search, settings, (_list_conf_of_ranks(settings) if train_best else {}) | conf)
     made = train_candidate(storage, registry, settings, tuning, conf) if train_best and tuning.best is not None else None
     page = storage.uri(layout.tuning_page(search.model, search.id))
     best = None if tuning.best is None else tuning.find(tuning.best)
@@ -70,6 +70,12 @@ def command(settings: Settings, model: str | None, dataset: str, trials: int | N
         document |= {"candidate": version, "trained": made.document, "assessment": found} | ({"tracking": told} if told else {})
         text = f"{text}\n{made.text}{write_told(told)}"
     return Outcome(CANNOT_TELL if tuning.best is None else DONE, document, text)
+
+
+def _list_conf_of_ranks(settings: Settings) -> dict[str, str]:
+    """Lists what the candidate's ranks need of the trials' Spark, which is theirs, too: executors that stay, and room for all."""
+    slots = max(settings.tune.parallel, settings.train.ranks)
+    return FIXED | ({} if is_submitted() else {"spark.master": f"local[{slots}]"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

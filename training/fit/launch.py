@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parents[2]
 SPARK, TORCHRUN, PROCESS = "spark", "torchrun", "process"
 SLOT_LOOKS = "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures"  # 15 s apart
+# Barrier tasks and changing numbers of executors exclude each other (SPARK-24942).
+FIXED = {"spark.dynamicAllocation.enabled": "false"}
 LAST_CHARACTERS = 2000  # of a launcher's error that are shown
 
 
@@ -192,13 +194,11 @@ def _make_rank_function() -> Callable[..., Any]:
 
 def _get_session(ranks: int, conf: dict[str, str]) -> "SparkSession":
     """Returns the running session, or one of our own: on spark-submit's master, or `local[ranks]`."""
-    # Barrier tasks and changing numbers of executors exclude each other (SPARK-24942).
-    fixed = {"spark.dynamicAllocation.enabled": "false"}
     # Too few slots should say so soon on this machine; on a cluster they come back when a lost node is replaced, for which
     # Spark's own 40 looks in 10 minutes leave time.
     local = session.HANDS_OUT | {"spark.master": f"local[{max(ranks, 2)}]", "spark.ui.enabled": "false", SLOT_LOOKS: "3",
                                  "spark.ui.showConsoleProgress": "false"}
-    return _check_slots(session.get_or_start("trueup train", fixed | conf, local), ranks)
+    return _check_slots(session.get_or_start("trueup train", FIXED | conf, local), ranks)
 
 
 def _check_slots(spark: "SparkSession", ranks: int) -> "SparkSession":

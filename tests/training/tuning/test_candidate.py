@@ -76,3 +76,12 @@ def check_assessment(world, found):
     assert paired["difference"]["value"] == pytest.approx((other - one) / found["rows"])
     assert found["leakage"]["rows_in_training"] == 0 and found["trial"]["images"] == 5
     assert {row["version"] for row in found["leakage"]["checked"]} == {"1", "2"}
+
+
+@pytest.mark.slow("spark")
+def test_ranks_are_trained_by_the_spark_of_the_trials(world):
+    """Which is made for one trial at a time, and has room for both ranks."""
+    make_live(world)
+    document = run_tune(world, "--trials", "1", "--launcher", "spark", "--parallel", "1", "--train", "--set",
+                        "train.launcher=spark", "--set", "train.ranks=2")
+    assert document["candidate"] == "2" and world.registry.card("2").settings["ranks"] == 2

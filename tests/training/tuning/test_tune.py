@@ -54,6 +54,25 @@ def test_a_grid_of_real_trainings(world, capsys, monkeypatch):
     assert tune(world, *FIRST, "--sampler", "grid", capsys=capsys)[1]["trials"] == document["trials"] and len(decoded) == rows
 
 
+@pytest.mark.parametrize(("more", "expected"), [
+    ([], {}), (["--train"], {"spark.dynamicAllocation.enabled": "false", "spark.master": "local[3]"}),
+    (["--train", "--spark-conf", "spark.master=local[9]", "--spark-conf", "spark.dynamicAllocation.enabled=true"],
+     {"spark.dynamicAllocation.enabled": "true", "spark.master": "local[9]"})])
+def test_the_spark_of_trials_has_what_ranks_need_where_they_follow(world, monkeypatch, more, expected):
+    """Ranks start together, which Spark refuses where executors come and go; and its settings cannot be changed then."""
+    asked = []
+
+    def stop(storage, search, settings, conf):
+        asked.append(dict(conf))
+        raise NoSuchModel("enough")
+
+    monkeypatch.setattr(search, "tune", stop)
+    arguments = ["--root", world.root, "--model", "digits", "--dataset", world.made.dataset, *COMMON, *FIRST]
+    arguments += ["--launcher", "spark", "--parallel", "1", "--set", "train.ranks=3"]
+    assert module.main([*arguments, *more]) == 1
+    assert asked == [expected]
+
+
 def counting(function, calls):
     def counted(*arguments, **named):
         calls.append(1)
