@@ -11,7 +11,7 @@ from contract import clock, ids, layout
 from contract.documents import manifest
 from contract.errors import DONE, ERROR, USAGE
 from contract.storage import open_root
-from inference.model.strip_metadata import KINDS, strip_metadata
+from inference.model.strip_metadata import EXTENSIONS, strip_metadata
 from inference.outbox.outbox import Outbox
 from inference.outbox.shipper import Shipper
 from inference.outbox.tables import Image
@@ -101,7 +101,7 @@ def test_no_byte_stays_and_the_versions_that_learnt_from_it_are_named(loop, tmp_
     assert done["reports"] == [layout.evaluation("m", "a") + "report.html"]
     kept = {e.key.rpartition("/")[2] for e in loop.storage.list("datasets/")}
     assert kept == {"manifest.json", *KEPT_OF_AN_ATTEMPT} and manifest.load(loop.storage, "d1").erased == [loop.sha]
-    assert len(list(loop.storage.list("predictions/"))) == 2 and set(forget.EXTENSIONS) == {k[0] for k in KINDS.values()}
+    assert len(list(loop.storage.list("predictions/"))) == 2 and set(forget.EXTENSIONS) == set(EXTENSIONS.values())
 
 
 def dying(n: int, when: str) -> Process:
