@@ -24,7 +24,7 @@ from contract.clock import CLOCK_FILE
 from contract.errors import CANNOT_TELL, DONE, GATE_SAYS_NO, Mismatch
 from contract.registry import Registry
 from contract.storage import open_storage, read_json
-from contract.texts.figures import write_figure
+from contract.texts.figures import write_count, write_figure
 from pipeline.demo import digits, people, times, traffic
 from pipeline.demo.accepting import TARGETS, accept_answers
 from pipeline.demo.service import run_service
@@ -99,7 +99,7 @@ def send_day(name: str) -> Callable[[World], None]:
                                        "truths": {a.prediction_id: a.truth for a in answers},
                                        "said": {a.prediction_id: (a.label, a.top[0]["probability"]) for a in answers},
                                        "versions": sorted({a.version for a in answers})}
-        say(f"  {world.day(name)}: {len(answers)} pictures, {corrections} corrections by users")
+        say(f"  {world.day(name)}: {write_count(len(answers), 'picture')}, {write_count(corrections, 'correction')} by users")
 
     return play
 
