@@ -15,7 +15,7 @@ setup:  ## make .venv from requirements.lock (skipped when it is up to date)
 demo: setup  ## the whole loop on real data, about 2 minutes; leaves its bucket in demo-root/
 	@.venv/bin/trueup demo --root demo-root
 
-test: setup  ## all tests that need nothing but .venv, on two cores (about 16 minutes)
+test: setup  ## all tests that need nothing but .venv, on two cores (about 14 minutes)
 	@$(PY) -m pytest --durations=15 --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test-slow: setup  ## the slow tests, or those of one prerequisite: make test-slow K=s3
