@@ -23,6 +23,7 @@ from contract.errors import UsageError
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.texts.figures import write_percent
+from jobs.engines.question import convert_settings
 from jobs.gold_items import Asked, check_file, make_answer, read_context
 from jobs.gold_report import describe, measure
 
@@ -50,11 +51,12 @@ def add_command(settings: Settings, file: Path | None, model: str | None, predic
         raise UsageError("expected --prediction ID with --label L, or a FILE with the columns prediction_id and label.")
     name = with_options(settings, model=model).need_model()
     storage = open_root(settings.need_root())
+    roles = convert_settings(settings.evaluate)["roles"]
     if file is not None:
-        answers = check_file(storage, name, file, by, reason)
+        answers = check_file(storage, name, file, by, reason, roles)
     else:
         one = Asked("", prediction or "", label or "")
-        answers = [make_answer(one, read_context(storage, name, [one]), by, reason)]
+        answers = [make_answer(one, read_context(storage, name, [one], roles), by, reason)]
     added = [answer.prediction_id for answer in answers if gold.add_gold(storage, answer)]
     already = [answer.prediction_id for answer in answers if answer.prediction_id not in added]
     text = [f"{len(added)} added; {len(already)} were gold items already, with the same answer.", _say_share(settings)]

@@ -19,6 +19,7 @@ from contract.records import Field, TableSchema
 from contract.registry import Registry
 from contract.rows.reading import rows_where
 from contract.stores.store import Storage
+from jobs.engines.question import Question
 from jobs.engines.rules import KEPT_FIRST, in_order
 from jobs.imports import rows as import_rows
 
@@ -52,13 +53,14 @@ class Context(NamedTuple):
     rows: Mapping[str, list[Row]]  # prediction id -> its rows
     classes: frozenset[str] | None  # of all versions; None: the model has no card, so any name may be a class
     gold: Mapping[str, GoldAnswer]
+    roles: Mapping[str, str]  # another word, in small letters -> the role that it means (Question.roles)
 
 
-def check_file(storage: Storage, model: str, path: Path, by: str, reason: str) -> list[GoldAnswer]:
+def check_file(storage: Storage, model: str, path: Path, by: str, reason: str, roles: Mapping[str, str]) -> list[GoldAnswer]:
     """Reads and checks a file; returns its answers, one for each prediction. ForeignSchema names the bad rows."""
     good, bad = import_rows.read(path, FILE)
     asked = [Asked(f"{path}: row {number}: ", row["prediction_id"], row["label"]) for number, row in good]
-    context = read_context(storage, model, asked)
+    context = read_context(storage, model, asked, roles)
     answers: dict[str, GoldAnswer] = {}
     for one in asked:
         try:
@@ -80,7 +82,7 @@ def _refuse_two(first: GoldAnswer, second: GoldAnswer) -> None:
                        f"in an earlier row.")
 
 
-def read_context(storage: Storage, model: str, asked: Iterable[Asked]) -> Context:
+def read_context(storage: Storage, model: str, asked: Iterable[Asked], roles: Mapping[str, str]) -> Context:
     """Reads the days of the predictions that were asked for. ForeignSchema: a file of rows that cannot be read."""
     by_day: defaultdict[str, set[str]] = defaultdict(set)
     for one in asked:
@@ -90,7 +92,7 @@ def read_context(storage: Storage, model: str, asked: Iterable[Asked]) -> Contex
     for day, wanted in sorted(by_day.items()):
         for _, row in rows_where(storage, layout.PREDICTIONS, day, "prediction_id", wanted, COLUMNS, unreadable=None):
             found[str(row["prediction_id"])].append(row)
-    return Context(storage, model, found, _read_classes(storage, model), read_gold(storage, model))
+    return Context(storage, model, found, _read_classes(storage, model), read_gold(storage, model), roles)
 
 
 def _read_classes(storage: Storage, model: str) -> frozenset[str] | None:
@@ -127,7 +129,8 @@ def _find_row(one: Asked, context: Context) -> Row:
     if not valid:
         raise NotFound(f"expected a prediction in the bucket, found none with the id {one.key}. If it was answered just now "
                        f"it may still be in an outbox: try again once it was shipped.")
-    live = [row for row in valid if row["role"] is None or row["role"].lower() == "live"]
+    question = Question(context.model, as_of=0, roles=context.roles)
+    live = [row for row in valid if question.resolve_role(row["role"]) == question.role]
     if not live:
         raise NotFound(f"expected a live prediction, got {one.key}, whose role is {shorten(valid[0]['role'])}.")
     row = in_order([row | {"predicted_at": clock.to_us(row["predicted_at"])} for row in live], list(KEPT_FIRST))[0]

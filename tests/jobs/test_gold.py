@@ -93,6 +93,19 @@ def test_a_file_is_added_whole(root, say, tmp_path, name):
     assert say("add", str(path)) == {"model": MODEL, "added": [], "already": root.ids}
 
 
+def test_another_word_for_live_is_live_where_a_setting_says_so(root, say, tmp_path):
+    """Rule 2 through this door, too: what is counted as live may be a gold item."""
+    now = clock.parse_moment(f"{DAY}T12:00:00Z")
+    one, sha256 = ids.uuid7(now), "d" * 64
+    put_rows(root, layout.PREDICTIONS, DAY, "words", [
+        {"prediction_id": one, "predicted_at": now, "model": MODEL, "model_version": "1", "predicted_label": "cat",
+         "confidence": 0.5, "role": "Production", "image_sha256": sha256, "image_uri": layout.image(sha256, "png")}])
+    root.put(layout.image(sha256, "png"), b"x")
+    assert "whose role is 'Production'" in say("add", "--prediction", one, "--label", "cat", code=1)["error"]["message"]
+    said = say("add", "--prediction", one, "--label", "cat", "--set", "evaluate.roles={production: live}")
+    assert said["added"] == [one]
+
+
 def test_of_a_file_with_bad_rows_nothing_is_written_and_each_is_named(root, say, tmp_path):
     now = clock.parse_moment(f"{DAY}T12:00:00Z")
     names = ("other", "shadow", "bare", "erased", "unstored")
