@@ -1,15 +1,14 @@
 """Why labels find no prediction: what the root's ids look like, and the nearest of them."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import PurePosixPath
 
 from contract import layout
 from contract.days import prediction_days
-from contract.errors import ForeignSchema, pass_over
 from contract.rows.listing import list_rows
-from contract.rows.reading import read_texts
+from contract.rows.reading import read_columns
 from contract.stores.store import Storage
 from jobs.imports.found import Missing
 
@@ -54,15 +53,6 @@ def _stem(name: str) -> str:
 
 
 def _read_ids(storage: Storage) -> list[str]:
-    return list(islice(_list_ids(storage), LOOKED_AT))
-
-
-def _list_ids(storage: Storage) -> Iterator[str]:
-    """Yields ids of the newest days first; a file that cannot be read is passed over, for this is a hint beside another error."""
-    for day in reversed(prediction_days(storage)):
-        for entry in list_rows(storage, layout.PREDICTIONS, day):
-            try:
-                for texts in read_texts(storage, entry.key, "prediction_id"):
-                    yield from filter(None, texts)
-            except ForeignSchema as error:
-                pass_over(error)
+    entries = (e for day in reversed(prediction_days(storage)) for e in list_rows(storage, layout.PREDICTIONS, day))
+    ids = (i for e in entries for i in read_columns(storage, e.key, ("prediction_id",), ("prediction_id",)).column(0).to_pylist())
+    return [str(i) for i in islice(ids, LOOKED_AT) if i]

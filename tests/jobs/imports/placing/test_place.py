@@ -4,8 +4,7 @@ import random
 
 import pytest
 
-from contract import clock, layout
-from contract.storage import open_root
+from contract import clock
 from jobs import evaluate
 from jobs.imports.placing.place import Undecided, choose_day
 from jobs.imports.placing.predicted import Predicted
@@ -158,13 +157,6 @@ def test_labels_without_any_prediction_name_the_nearest_ids(tmp_path, tmp_root, 
     message = capsys.readouterr().err
     rows_of = f"expected ids of the predictions, got none of them in {len(ids)} rows: "
     assert f"l.csv: row 1: column 'prediction_id': {rows_of}{said}" in message
-
-
-def test_a_damaged_file_of_predictions_hides_no_hint(tmp_path, tmp_root, capsys):
-    bring(tmp_root, "predictions", scored_every_day(tmp_path)[0])
-    open_root(tmp_root).put(layout.row_file(layout.PREDICTIONS, "2026-11-30", "torn", 1, 1), b"PAR1 torn")
-    assert bring(tmp_root, "labels", put(tmp_path / "l.csv", ["img000,cat,anna,2026-11-19"], SAID)) == 1
-    assert "'img000' (nearest: 'img000.jpg')" in capsys.readouterr().err
 
 
 def test_labels_of_no_prediction_among_others_are_counted_in_an_evaluation(tmp_path, tmp_root, capsys):
