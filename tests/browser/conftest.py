@@ -55,7 +55,7 @@ def keyed(service):
 @pytest.fixture
 def page(browser, request):
     """A page that fails the test when anything on it fails. It is closed before its site: a site that goes is no fault."""
-    for name in {"site", "keyed"} & set(request.fixturenames):
+    for name in {"site", "keyed", "plain"} & set(request.fixturenames):
         request.getfixturevalue(name)
     context = browser.new_context(viewport={"width": 1200, "height": 850})
     made = context.new_page()
