@@ -1,7 +1,7 @@
 """scikit-learn's handwritten digits as image files: as a clean camera sees them, and as a drifted one does.
 
-The 1,797 digits are cut once, by seed, into disjoint parts, so that nothing sent to the service was in the first
-training set and nothing sent after the recovery was in any.
+The 1,797 digits are cut once, by seed, into disjoint parts, so that no day's traffic has a digit of the first training set,
+and the traffic after the recovery none of any training set.
 """
 
 import io

@@ -207,6 +207,7 @@ def retrain(world: World) -> None:
 
 
 def _retrain(world: World) -> None:
+    # Another cut, which shares digits with the training sets: these answers are counted, and never judged.
     pictures = list(digits.make_part("drifted", world.seed + 1000, world.size))
     url, key = world.url, world.facts["keys"]["camera"]
     with _start_cycle(world) as process:
