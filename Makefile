@@ -24,7 +24,7 @@ test-slow: setup  ## the slow tests, or those of one prerequisite: make test-slo
 soak: setup  ## a recorded long run of the service under load
 	@$(PY) -m benchmarks.soak
 
-bench: setup  ## the figures that the README quotes
+bench: setup  ## what this machine does, recorded for `trueup bench` and `trueup emr plan`
 	@$(PY) -m benchmarks
 
 notebooks: setup  ## run the notebooks on a root made for it, and keep what they print and draw

@@ -1,1 +1,1 @@
-"""The figures that the README quotes, each with the command that prints it."""
+"""Programs that print the figures of docs/log.md and other pages; each says in its docstring how it is run."""

@@ -1,10 +1,11 @@
-"""The figures that the README quotes, at the end in one table, and the rates that `trueup emr plan` computes with.
+"""What this machine does, at the end in one table, and the rates that `trueup emr plan` computes with.
 
-    make bench        python -m benchmarks [--rows 1e6] [--quick] [--instance m5.large] [--root s3://bucket/prefix]
+    make bench
+    python -m benchmarks [--rows 1e6] [--quick] [--instance m5.large] [--root s3://bucket/prefix] [--recorded FILE]
 
 `--instance` names this machine's type, so that its column is priced by it; `--root` is the store that uploads are timed to, a
-folder of this machine by default.
-Writes `benchmarks/recorded.json` (the form: emr/costs/rates.py, Recorded). Run it on an idle machine: it says the load.
+folder of this machine by default. `--recorded` is the file that is written, `benchmarks/recorded.json` by default (its form:
+emr/costs/rates.py, Recorded). Run it on an idle machine: it says the load.
 Several machines' tables side by side: trueup bench here.json there.json
 """
 
@@ -21,15 +22,13 @@ from benchmarks import evaluation, incremental, requests, summary
 from benchmarks.timed import machine, today
 from contract import jsonio
 
-RECORDED = Path(__file__).with_name("recorded.json")
-
 
 def main(argv: list[str] | None = None) -> int:
     """Prints the tables and records the rates."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", default="1e6")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--recorded", type=Path, default=RECORDED)
+    parser.add_argument("--recorded", type=Path, default=summary.RECORDED)
     parser.add_argument("--quick", action="store_true", help="leave out the buckets of 30 and 1,000 days")
     parser.add_argument("--instance", help="this machine's instance type, e.g. g5.xlarge")
     parser.add_argument("--root", help="store that uploads are timed to, e.g. s3://bucket/prefix [default: a folder]")

@@ -2,8 +2,8 @@
 
     python -m benchmarks.accept_targets [--runs 1000] [--json]
 
-Models whose accuracy by confidence bin is known draw labels again and again: of random audits, and of audits that ask the sure
-ones ten times less often. Each time a common threshold is chosen for a target by three rules, on the same labels that judge it:
+For models whose accuracy by confidence bin is known, labels are drawn again and again: by random audits, and by audits that ask
+the most confident answers a tenth as often. Each time three rules choose a common threshold for a target from these labels:
 `sequence` (metrics/automatic/targets.py: what evaluations say), `interval` (the lowest threshold whose Wilson interval lies above
 the target) and `share` (the lowest whose share of right labels is the target or more). Printed is how often the truth of what it
 accepts lies below the target, and the share that is automated on average, beside the largest one that the truth allows. Aim: the

@@ -76,13 +76,13 @@ def measure(candidate: Candidate, runs: int, seed: int = 1) -> tuple[float, floa
 
 def bound_power(assessed: float, differs: float, tolerance: float, answers: int, level: float = LEVEL,
                 shares: int = 40) -> float:
-    """Returns the most that any test can find of a candidate that differs on `differs`, assessed on `assessed`, from its
-    assessment of 200 rows and so many answers, if of every candidate that differs on p and p + `tolerance` it finds at most
-    `level`.
+    """Returns an upper bound on the power of any test against a candidate that differed on `assessed` of 200 held-out rows and
+    differs on `differs` of so many answers, if it withdraws candidates that differ on p and p + `tolerance` in at most `level` of
+    the runs, whatever p is.
 
-    A test that holds for every p does for one; of one p against this candidate none is better than the one by likelihood
-    ratios. The least over a grid of p is a bound, if not the lowest. Looks do not matter: whatever looks were taken, what was
-    decided by then is decided by these rows.
+    A test that keeps its level for every p keeps it for one, and against one p none has more power than the likelihood-ratio
+    test. So the least power over a grid of p is a bound, if not the lowest one. How often the test looked does not matter: what
+    it decided by then rests on these rows and answers.
     """
     from scipy.stats import binom
 
@@ -103,7 +103,7 @@ def bound_power(assessed: float, differs: float, tolerance: float, answers: int,
 
 def main() -> None:
     """Prints a table."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--only", default="", metavar="WORDS", help="candidates that are described by these words")
     asked = parser.parse_args()

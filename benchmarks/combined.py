@@ -3,7 +3,7 @@
     python -m benchmarks.combined [--runs 400] [--years 100] [--seed 1] [--json]           (--runs 4000 --years 1000: docs/log.md)
 
 An audit is drawn again and again from logs whose truth is known: the log of the benchmark (100 classes, half of it labelled by
-people of whom 7% err; of three versions), and one of which feedback reports 60% of the mistakes; with equal and with unequal
+people who err in 7%; of three versions), and one of which feedback reports 60% of the mistakes; with equal and with unequal
 probabilities; one where nothing is explained. Of each: how often the interval covers the accuracy of all predictions, its mean
 width beside the audit's alone, and beside 1 - sqrt(1 - R2), which is the most that the finest strata allow. Then the same
 without collapsing strata, the precision of classes, and healthy years at the gate.
@@ -26,7 +26,7 @@ from metrics.selection.combined_version import collapse_and_combine, write_figur
 from metrics.strata.strata import FEEDBACK, SILENT, Strata
 
 CLASSES, BINS, LEVEL = 100, 20, 0.95
-VERSIONS = (-0.02, 0.0, 0.03)
+VERSIONS = (-0.02, 0.0, 0.03)  # added to the accuracy of each version
 ROWS = 1_000_000
 SMALLEST_CLASS = 20  # predictions that an audit finds of a class, on average, for the class to be among the rare ones
 
@@ -150,7 +150,7 @@ def simulate(name: str, log: Log, labels: int, ask: Callable[[Log, int], Any], r
         alone = combine_audit(strata.merge(np.zeros(len(strata), int)))
         told = strata.where(strata.n > 0)
         figures: tuple[Any, ...] = (write_figure(combined, combined.variance, LEVEL),
-                                    write_figure(alone, alone.audit_variance, LEVEL), _leave_uncollapsed(told))
+                                    write_figure(alone, alone.audit_variance, LEVEL), _estimate_uncollapsed(told))
         for i, found in enumerate(figures):
             covered[i] += found["low"] <= truth <= found["high"]
             width[i] += found["high"] - found["low"]
@@ -162,7 +162,7 @@ def simulate(name: str, log: Log, labels: int, ask: Callable[[Log, int], Any], r
             "width": width[0] / width[1], "gain": gain, "limit": float(limit), "of_limit": gain / limit if limit > 0.01 else None}
 
 
-def _leave_uncollapsed(told: Strata) -> Any:
+def _estimate_uncollapsed(told: Strata) -> Any:
     """The plug-in interval over the finest strata that have a label."""
     part, p = told.size / told.size.sum(), told.weight_right / told.weight
     value, variance = (part * p).sum(), (part**2 * p * (1 - p) / told.n).sum()
@@ -214,7 +214,8 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps({"overall": rows, "classes": classes, "years": years}))
         return 0
     print(write_table(rows, given.runs), *map(write_classes, classes), sep="\n")
-    print("\n" + combined_years.text(years, given.years)) if years else None
+    if years:
+        print("\n" + combined_years.text(years, given.years))
     return 0
 
 

@@ -1,8 +1,8 @@
 """How often the retraining gate calls a healthy model bad in a year when it judges the combined estimate.
 
 Part of `python -m benchmarks.combined`. A model is exactly at its bound for a year, audited every day, judged every day over
-a window of 7 days by the strata of that window as they collapse that day. Beside the gate's own rule stands the one that it
-is not: the same with the variance that the interval is made of.
+a window of 7 days by the strata of that window as they collapse that day. Beside the gate's own rule stands one that it
+does not use: the same with the variance that the interval is made of.
 """
 
 from dataclasses import dataclass

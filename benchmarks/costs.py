@@ -1,6 +1,6 @@
 """Whether the interval of what mistakes cost covers the truth.
 
-    python -m benchmarks.costs [--runs 400 | --runs 4000] [--json]
+    python -m benchmarks.costs [--runs 400] [--seed 1] [--json]        4,000 for the log
 
 Made logs whose mistakes have known probabilities and costs: alike, of several sizes, rare and a hundred times as dear, and
 possible but never seen. Plain samples, and weighted ones that ask mistakes six times as often, or a third as often, as what

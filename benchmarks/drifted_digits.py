@@ -66,8 +66,8 @@ class Digits:
 
 
 def make_digits(seed: int) -> Digits:
-    """Makes the parts: of the same seed the demo's pictures, of which the pool's clean ones are taken by the drifted camera."""
-    images, labels = digits._load_digits()
+    """Makes the parts from the demo's digits of that seed; the drifted camera takes all of the pool, its clean parts too."""
+    images, labels = digits.load_images()
     order = np.random.default_rng([seed, 0]).permutation(len(images))
     ends = dict(zip(digits.PARTS, np.cumsum(list(digits.PARTS.values())).tolist(), strict=True))
     part = {name: order[ends[name] - n:ends[name]].tolist() for name, n in digits.PARTS.items()}
@@ -104,15 +104,15 @@ def train(start: Weights | None, pictures: Pictures, settings: TrainSettings) ->
 
 
 def answer(weights: Weights, pictures: Pictures) -> tuple[np.ndarray, np.ndarray]:
-    """Answers pictures: probabilities float64 [n, classes], and embeddings float64 [n, 512]."""
+    """Returns probabilities, float64 [n, classes], and embeddings, float64 [n, 512], of pictures."""
     net = network.build(NETWORK, CLASSES)
     net.load_state_dict(weights)
-    kept: list[Tensor] = []
-    network.find_head(net.eval())[1].register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0].clone()))
+    embeddings: list[Tensor] = []
+    network.find_head(net.eval())[1].register_forward_pre_hook(lambda _, inputs: embeddings.append(inputs[0].clone()))
     normalise = Normaliser(LOOK)
     with torch.inference_mode():
         found = [net(normalise(some.contiguous())).softmax(1).clone() for some in pictures.pixels.split(64)]
-    return torch.cat(found).double().numpy(), torch.cat(kept).double().numpy()
+    return torch.cat(found).double().numpy(), torch.cat(embeddings).double().numpy()
 
 
 def measure_accuracy(weights: Weights, pictures: Pictures) -> float:

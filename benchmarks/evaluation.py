@@ -2,11 +2,10 @@
 
     TRUEUP_PEERS=/path/to/peers python -m benchmarks.evaluation [--rows 1e6] [--repeats 3] [--engines embedded,spark]
 
-TRUEUP_PEERS names a folder with the workload generator `gen.py` and the peers' programs (`peer_duckdb.py`,
-`peer_spark_handwritten.py`, `peer_mllib.py`, `peer_evidently.py`); without it only our engines run, on a workload of
-their own form. The data lie in $BENCH_ROOT/data (default: a temporary folder). Whole processes from a cold start, taking
-turns; medians. The peers compute a simpler report: no withdrawals, no superseded votes, no duplicates ("with some rules":
-one vote per labeler, and duplicate predictions).
+TRUEUP_PEERS names a folder with the workload generator `gen.py` and the peers' programs (PEERS below names their files);
+without it only our engines run, on a workload that is made here. The data lie in $BENCH_ROOT/data (default: a temporary
+folder). Whole processes from a cold start, taking turns; medians. The peers compute a simpler report: no withdrawals, no
+superseded votes, no duplicates ("with some rules": one vote per labeler, and duplicate predictions).
 """
 
 import argparse
@@ -50,7 +49,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def measure(size: str, repeats: int, engines: Sequence[str], peers: Sequence[str]) -> dict[str, Any]:
-    """{"rows", "labels", "against", "programs": {name: {"wall", "cpu", "gib", "ratio", "ratio_cpu"}}}."""
+    """{"rows", "labels", "peers": whether they ran, "programs": {name: {"wall", "cpu", "gib"; of a peer also "ours_to_it",
+    "ours_to_it_cpu": our figures by its own}}}."""
     where = os.environ.get("TRUEUP_PEERS")
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(os.environ.get("BENCH_ROOT", scratch))
@@ -60,11 +60,10 @@ def measure(size: str, repeats: int, engines: Sequence[str], peers: Sequence[str
                  for e in engines]
         cases += [peer(name, base, size, Path(where)) for name in peers if where]
         alternate(cases, repeats)
-    against = {c.name: c for c in cases}
     programs = {c.name: {w: c.median(w) for w in ("wall", "cpu", "gib")} for c in cases}
     for name, (_, _, engine) in PEERS.items():
         ours = programs.get(f"trueup {engine}")
-        if name in against and ours:
+        if name in programs and ours:
             theirs = programs[name]
             theirs |= {"ours_to_it": ours["wall"] / theirs["wall"], "ours_to_it_cpu": ours["cpu"] / theirs["cpu"]}
     rows = int(float(size))
@@ -83,12 +82,13 @@ def data(base: Path, size: str, where: str | None) -> tuple[Path, str]:
         root.mkdir(parents=True)
         made = make_day(root, int(float(size)) // DAYS)
         bucket(root, made, DAYS)
-        [path.unlink() for path in made.values()]
+        for path in made.values():
+            path.unlink()
     return root, "m"
 
 
 def peer(name: str, base: Path, size: str, where: Path) -> Case:
-    """A peer's program on the same files. KeyError names the peers that there are."""
+    """A peer's program on the same files. KeyError: PEERS has none of this name."""
     file, arguments, _ = PEERS[name]
     for folder in ("logs", "spill"):
         (base / folder).mkdir(exist_ok=True)

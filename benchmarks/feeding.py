@@ -5,8 +5,8 @@
 Random crop and flip into batches, as uint8 and as normalised float. The limit is decoding, cropping and flipping bytes (and
 normalising) that are in memory, in the same run, by bare threads or processes, whichever are faster. One dataset serves plain
 `make_reader` and our path. Every way runs an epoch that is not counted first; workers persist. Ours is measured decoding every
-epoch (`train.cache_mib=0`), and keeping what it decoded: its first epoch, timed with letting go of what was kept before, later
-ones, and what both make of a run.
+epoch (`train.cache_mib=0`), and caching what it decoded: its first epoch, whose time includes emptying the cache, later epochs,
+and what both make of a run.
 `--peers` names a Python that has `mosaicml-streaming` and `webdataset` (they are no part of our environment); without it these
 two are not measured.
 """
@@ -125,7 +125,8 @@ def measure(folder: Path, storage: Any, made: Any, repeats: int, peers: str | No
             rates[kind][name] += [rows / spent] if repeat else []
     bytes_ = sum(run_apart(count_bytes, storage, files)) / made.rows["train"]
     _APART.pop().shutdown()
-    [feed.close() for feed in _FEEDS.values()]
+    for feed in _FEEDS.values():
+        feed.close()
     return {"machine": machine(), "date": today(), "load_before": round(load, 1), "images": made.rows["train"],
             "bytes_per_image": round(bytes_), "repeats": repeats, "peers_measured": bool(peers),
             "rates": {kind: {n: round(statistics.median(r), 1) for n, r in found.items()} for kind, found in rates.items()}}
@@ -147,7 +148,7 @@ def list_ways(kind: str, folder: Path, storage: Any, files: Any, peers: str | No
 
 
 def run_apart(way: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
-    """Runs a way in a process of its own, which stays: its pictures in memory would slow the forks of the others."""
+    """Runs a way in a process of its own, which stays: here its pictures in memory would slow the forks of the others."""
     if not _APART:
         _APART.append(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
     yield from _APART[0].submit(_run_to_end, way, *arguments).result()

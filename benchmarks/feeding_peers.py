@@ -1,4 +1,4 @@
-"""How others feed pictures, each with two worker processes that persist; part of `python -m benchmarks.feeding`.
+"""How others feed pictures, each with two persistent workers; part of `python -m benchmarks.feeding`.
 
     PYTHON benchmarks/feeding_peers.py streaming|webdataset FOLDER uint8|float
 
@@ -48,7 +48,7 @@ def image_folder(folder: Path, decoder: str, kind: str) -> Callable[[], Iterator
 
 
 def make_reader(folder: Path, kind: str) -> Iterator[int]:
-    """Petastorm's own way for rows with a codec: decoded and changed by its threads, put together by its DataLoader."""
+    """Petastorm's own way for rows with a codec: decoded and transformed by its threads, collated by its DataLoader."""
     import numpy as np
     import torch
     from petastorm import make_reader
@@ -64,8 +64,8 @@ def make_reader(folder: Path, kind: str) -> Iterator[int]:
 
 
 def make_reader_cached(folder: Path, kind: str, cache: Path) -> Iterator[int]:
-    """The same with its cache of decoded rows on local disk. It caches what a transform makes of a row, which would then be cut
-    at one place for ever; so pictures are cut when batches are put together."""
+    """The same with its cache of decoded rows on local disk. It would cache what a transform returns, and so one crop for all
+    epochs; therefore pictures are cropped when batches are collated."""
     import torch
     from petastorm import make_reader
     from petastorm.pytorch import DataLoader

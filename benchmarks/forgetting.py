@@ -4,9 +4,9 @@
 
 Version 1 (ResNet-18, 32 px) learns 450 clean digits. Version 2 starts from it, on 100 labelled pictures of the drifted camera
 and a share of the 450, chosen as `dataset.replay_share` chooses (0: dataset.replay off): its last layer is trained
-(`train.freeze_backbone`), or with --whole all of it (4 epochs, else the product's defaults). Asked are 400 held-out pictures of
-the drifted camera, and the 197 held-out ones of the first dataset. Each run is another cut of the digits; +- is the standard
-error over runs. --keep: a folder from which a stopped run goes on.
+(`train.freeze_backbone`), or with --whole all of it (4 epochs, else the product's defaults). Accuracy is that on 400 held-out
+pictures of the drifted camera, and on the 197 held-out ones of the first dataset. Each run is another cut of the digits; +- is
+the standard error over runs. --keep: a folder from which a stopped run goes on.
 """
 
 import argparse
@@ -100,7 +100,7 @@ def teach_head(seed: int, one: Weights, parts: Digits) -> Teacher:
 
 
 def ask(weights: Weights, parts: Digits) -> dict[str, float]:
-    """Asks one version both held-out sets."""
+    """Measures one version on both held-out sets."""
     return {"new": measure_accuracy(weights, parts.drifted), "first": measure_accuracy(weights, parts.clean)}
 
 

@@ -1,20 +1,19 @@
 """Requests a second by runtime and number format, against LitServe with the same network in float32, all by turns.
 
     python -m benchmarks.formats [--network resnet18] [--clients 16] [--rounds 5] [--seconds 6] [--hour 0.096] [--peers PYTHON]
-    python -m benchmarks.formats --bare [--network resnet152] [--rounds 5]
+    python -m benchmarks.formats --bare [--network resnet152] [--rounds 5] [--calls 3]
     python -m benchmarks.formats --limits [--network mobilenet_v3_small] [--rounds 5]
     python -m benchmarks.formats --accuracy [--network resnet18] [--side 64] [--steps 120]
 
 All services run at once and are asked one after another, round by round, so that what else runs on the machine hurts them alike;
 a ratio is of one round, and its median and range over the rounds are printed, with the load and the processor. Weights are
-random, 1,000 classes at 224 pixels; int8 is measured on 100 made pictures. `--peers`: a Python that has litserve and sees our
-environment. `--hour`: dollars of an hour of a machine like this one (m5.large, 2 vCPUs). `--bare` has the
-networks alone answer batches of 8 by turns, in one process, and counts processor time, too: on a machine that others use that is
-what tells formats apart. `--limits` prints, for each format, what no service of these cores can exceed: images a second of the
-bare network, of preparing the pictures alone (decode, resize, crop, normalise; a thread a core), and of both one after the other;
-and the last for a network that takes no time at all. `--accuracy` trains the network on
-scikit-learn's digits at `--side` pixels instead and has each format compared with torch on those that it was not trained on, as
-`trueup model convert` does: paired difference with its interval.
+random, 1,000 classes at 224 pixels; int8 is calibrated on 100 made pictures. `--peers`: a Python that has litserve and sees our
+environment. `--hour`: dollars of an hour of a machine like this one (m5.large, 2 vCPUs). `--bare` has the networks alone answer
+batches of 8 by turns, in one process, and counts processor time, too: on a machine that others use that is what tells formats
+apart. `--limits` prints, for each format, what no service of these cores can exceed: images a second of the bare network, of
+preparing the pictures alone (decode, resize, crop, normalise; a thread a core), and of both one after the other. `--accuracy`
+trains the network on scikit-learn's digits at `--side` pixels instead and compares each format with torch on those that it was
+not trained on, as `trueup model convert` does: paired difference with its interval.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ TURNS = {"litserve float32": ("litserve", "torch", "float32"), "litserve torchsc
          "trueup openvino float32": ("trueup", "openvino", "float32"),
          "trueup openvino bfloat16": ("trueup", "openvino", "bfloat16"), "trueup openvino int8": ("trueup", "openvino", "int8")}
 PEER, OURS = "litserve float32", "trueup torchscript"
-MEASURED_ON = 100
+CALIBRATED_ON = 100  # pictures
 
 
 def publish(root: str, card: Card, weights: bytes, converted: bytes | None) -> None:
@@ -80,7 +79,7 @@ def take_turns(asked: argparse.Namespace, folder: str) -> Iterator[dict[str, Any
     names = [name for name in TURNS if (asked.peers or not name.startswith("litserve")) and name not in asked.without.split(",")]
     card, weights = serving.card(argparse.Namespace(network=asked.network, runtime="torch", number_format="float32"))
     formats = {number for name in names for _, runtime, number in [TURNS[name]] if runtime == "openvino"}
-    made = convert(card, weights, formats, (serving.pictures() * 2)[:MEASURED_ON])
+    made = convert(card, weights, formats, (serving.pictures() * 2)[:CALIBRATED_ON])
     found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     with ExitStack() as stack:
         urls = {}
@@ -134,7 +133,7 @@ def make_predictors(asked: argparse.Namespace) -> dict[str, Any]:
     from inference.model.predictor import Predictor
 
     card, weights = serving.card(argparse.Namespace(network=asked.network, runtime="torch", number_format="float32"))
-    made = convert(card, weights, {"float32", "bfloat16", "int8"}, (serving.pictures() * 2)[:MEASURED_ON])
+    made = convert(card, weights, {"float32", "bfloat16", "int8"}, (serving.pictures() * 2)[:CALIBRATED_ON])
     predictors = {"torch float32": Predictor(card, weights, "cpu"), "torchscript": Predictor(card.model_copy(update={
         "runtime": "torchscript"}), weights, "cpu"), "torch bfloat16": Predictor(card.model_copy(update={
             "number_format": "bfloat16"}), weights, "cpu")}

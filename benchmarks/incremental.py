@@ -89,12 +89,12 @@ def command(root: Path) -> list[str]:
 
 
 def forget_last(root: Path) -> None:
-    """The newest day is new: it was never counted."""
+    """Makes the newest day one that was never counted."""
     shutil.rmtree(root / "counts" / "m" / f"dt={LAST}")
 
 
 def add_late_label(root: Path) -> None:
-    """One more label for a prediction of a day in the middle of the window."""
+    """Adds a label for a prediction of a day in the middle of the window."""
     folder = root / "labels" / f"dt={LAST - timedelta(WINDOW // 2)}"
     n = len(list(folder.iterdir()))
     row = {"prediction_id": "request 000000000", "label": "class 00", "labeler": f"late {n}", "labeled_at": AT}

@@ -1,6 +1,6 @@
 """Whether the accuracy behind label noise covers the truth, and whether what breaks it is noticed.
 
-    python -m benchmarks.label_noise [--runs 200 | --runs 4000] [--json]
+    python -m benchmarks.label_noise [--runs 200] [--seed 1] [--json]        4,000 for the log
 
 Made logs of 3,000 labelled predictions whose truth is known, judged blind by two or three people who are wrong in 10% of
 their votes. `raw` is the plain share of votes that name the answer, `corrected` what metrics/noise/judge.py would say without
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def simulate(world: World, runs: int, seed: int = 1) -> dict[str, Any]:
-    """Shares of runs: whose raw, uncorrected and shown interval covers, and whose checks refuse."""
+    """Shares of runs: whose raw, corrected and shown interval covers the truth, and whose checks refuse."""
     rng = np.random.default_rng(seed)
     found = [_run(world, rng) for _ in range(runs)]
     shown = [row["shown"] for row in found if row["shown"] is not None]

@@ -1,9 +1,9 @@
 """A fit of labelers: `trueup labelers fit` on made votes, from raw rows and once more when the items are there.
 
-    python -m benchmarks.labeler_fit [--votes 1.8e6] [--labelers 10000] [--classes 10,1000] [--engine embedded]
+    python -m benchmarks.labeler_fit [--votes 1.8e5] [--labelers 1000] [--classes 10,1000] [--engine embedded] [--whole] [--json]
 
-Three votes on each prediction, over ten days; people are right in 50 to 98% of cases. Quick by default: 180,000 votes of
-1,000 labelers; --whole is 1.8 million of 10,000. Whole processes from a cold start: seconds, of processor, peak GiB.
+Three votes on each prediction, over ten days; people are right in 50 to 98% of cases. --whole: 1.8 million votes of 10,000
+labelers, a tenth of both by default. Whole processes from a cold start: seconds, of processor, peak GiB.
 """
 
 import argparse

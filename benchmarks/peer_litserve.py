@@ -8,7 +8,7 @@ import os
 import litserve as ls
 import torch
 
-from benchmarks.serving import _predictor
+from benchmarks.serving import load_version
 
 
 class Api(ls.LitAPI):
@@ -16,7 +16,7 @@ class Api(ls.LitAPI):
 
     def setup(self, device: str) -> None:
         """Loads version 1."""
-        self.predictor = _predictor()
+        self.predictor = load_version()
 
     def decode_request(self, request):  # noqa: ANN001, ANN201
         """The network's input."""

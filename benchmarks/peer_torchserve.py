@@ -19,9 +19,9 @@ MODEL = {"1.0": {"defaultVersion": True, "marName": "m.mar", "minWorkers": 1, "m
 @cache
 def load_once():  # noqa: ANN201
     """Version 1, once in a worker."""
-    from benchmarks.serving import _predictor
+    from benchmarks.serving import load_version
 
-    return _predictor()
+    return load_version()
 
 
 def handle(data, context):  # noqa: ANN001, ANN201

@@ -3,9 +3,9 @@
     nice python -m benchmarks.picks [--seeds 1 2 3 4 5] [--whole [--epochs 10]] [--draws 10] [--ways WAY …] [--keep FOLDER]
 
 Version 1 (ResNet-18, 32 px) learns 450 clean digits. It looks at 947 unlabelled pictures of the drifted camera, some are
-labelled, and its last layer is trained on these alone (`train.freeze_backbone`); with --whole all of it is fine-tuned (batches
-of 16 and so many epochs that there are 80 steps, else the product's defaults: more labels would else be more steps, too, which
-replayed pictures keep from being so in the product). Asked are 400 held-out pictures of the drifted camera, which no way of
+labelled, and its last layer is trained on these alone (`train.freeze_backbone`); with --whole all of it is fine-tuned (batches of
+16 and so many epochs that there are 80 steps, otherwise the product's defaults: with more labels there would be more steps, too,
+which in the product replayed pictures even out). Accuracy is that on 400 held-out pictures of the drifted camera, which no way of
 choosing sees. Pictures are drawn at random; or picked at once by what version 1 makes of them; or 30 at a time, each time by the
 version that learnt the labels until then, as `trueup review pick` does from cycle to cycle: by its own function, with embeddings
 and with perceptual hashes. "classes known" is no strategy: as many of each class by the true labels. Each run is another cut of
@@ -140,7 +140,7 @@ def teach_in_steps(teach: Teacher, version: Version, pick: Chooser, steps: Seque
 
 
 def make_teacher(seed: int, one: Weights, parts: Digits, plan: Plan) -> Teacher:
-    """Makes what trains version 1 on some pictures of the pool, and asks it the held-out ones."""
+    """Makes what trains version 1 on some pictures of the pool, and measures it on the held-out ones."""
     def teach_whole(places: Sequence[int]) -> Version:
         epochs = plan.epochs or math.ceil(STEPS / math.ceil(len(places) / BATCH))
         settings = TrainSettings(batch=BATCH, epochs=epochs, seed=seed)
@@ -206,7 +206,7 @@ WAYS = {SURE: (take_least_sure, False), SPREAD: (take_centres, False), ONCE: (ta
 
 
 def _keep_rows(keep: Path | None, name: str, work: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Does what is not done already, and says on standard error how long it took."""
+    """Returns the rows of an earlier run, or does the work, says on standard error how long it took, and keeps its rows."""
     file = keep / f"{name}.json" if keep else None
     if file and file.exists():
         return list(json.loads(file.read_text()))

@@ -72,7 +72,7 @@ def judge(reference: Counts, day: Counts, comparisons: int) -> list[dict[str, An
 
 
 def watch_quiet(trained: int, n: int, dataset: bool, runs: int, rng: np.random.Generator) -> dict[str, float]:
-    """The share of evaluations that call any measure of any day changed, and of gates that fail, with nothing planted."""
+    """How many evaluations call any measure of any day changed, how many gates fail, and the bound of the last column."""
     called = failed = 0
     reach = []
     for _ in range(runs):
@@ -92,7 +92,7 @@ def _add(days: Sequence[Counts]) -> Counts:
 
 
 def find_planted(change: Callable[[Values], Values], n: int, runs: int, rng: np.random.Generator) -> dict[str, float]:
-    """The share of days with something planted that are called, against 2,000 training pictures, in a week of days."""
+    """How many days with something planted are called changed, against 2,000 training pictures, as one of a week's days."""
     called = 0
     for _ in range(runs):
         reference, day = count(draw(2000, rng)), count(change(draw(n, rng)))

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from benchmarks.incremental import bucket
 from benchmarks.timed import machine, table, today
 from contract import clock
+from contract.days import prediction_days
 from contract.rows.items import ItemsDocument, write_items
 from contract.settings import Settings
 from contract.storage import open_root
@@ -102,10 +103,9 @@ def make_day(folder: Path, rows: int, labelled: int) -> dict[str, Path]:
 
 
 def write_all_items(storage: Storage) -> None:
-    """Writes the items of all days: made of one, as all are alike, under the name of each one's own files."""
-    search = Search(storage, Settings(), KeptDays(storage, {}, Path(tempfile.gettempdir())))
-    days = search.list_days(parse_question([], MODEL))
-    read, _ = day_files.read_footers(storage, [day_files.list_day(storage, day) for day in days], ITEM_COLUMNS)
+    """Writes the items of all days: those of one day, as all are alike, under the name of each day's own files."""
+    listed = [day_files.list_day(storage, day) for day in prediction_days(storage)]
+    read, _ = day_files.read_footers(storage, listed, ITEM_COLUMNS)
     question = Question(MODEL, clock.now_us(), "live")
     (made,) = list(list_items(storage, read[:1], question))
     for files in read:

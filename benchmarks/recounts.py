@@ -22,7 +22,7 @@ from pipeline.gates.fragile import FRAGILE_P
 
 BOUND, WINDOWS, LEVEL = 0.9, (7, 28), divide_level(divide_level(0.05, 365), 2)
 MOST_DAYS, LEAST = 200, 50
-# Shares of the labels; the rest of 1 is given by so many that none is recounted.
+# The share of the labels that each person gives.
 CROWDS = {"3 alike": [1 / 3] * 3, "10 alike": [0.1] * 10, "20 alike": [0.05] * 20, "one gives half": [0.5, *[0.1] * 5],
           "one gives nine tenths": [0.9, *[0.05] * 2]}
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from contract import jsonio
 
-# Who waits for each other at once, and what the service is told: large batches, or an answer as soon as possible.
+# Clients at once, and the service's settings: large batches, or an answer as soon as possible.
 SETTINGS: dict[str, tuple[int, dict[str, str]]] = {
     "throughput": (32, {"TRUEUP_SERVE_MAX_BATCH": "16", "TRUEUP_SERVE_MAX_DELAY_MS": "20"}),
     "latency": (1, {"TRUEUP_SERVE_MAX_BATCH": "1", "TRUEUP_SERVE_MAX_DELAY_MS": "0"}),
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(network: str = "resnet18", seconds: float = 10, runtime: str = "torchscript") -> dict[str, Any]:
-    """Setting -> clients, what the service was told, requests a second, p50 and p99 in ms. RuntimeError: bad answers."""
+    """Setting -> clients, the service's settings, requests a second, p50 and p99 in ms. RuntimeError: bad answers."""
     from benchmarks import serving
     from tests.inference.published import publish_tiny
 

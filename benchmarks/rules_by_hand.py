@@ -94,7 +94,7 @@ def connect() -> Any:
 
 
 def scan(root: Path, table: str, days: Sequence[str]) -> str:
-    """What statements call the rows of some days."""
+    """The SQL that reads the rows of some days."""
     listed = ", ".join(f"'{root}/{table}/dt={day}/*.parquet'" for day in days)
     return f"read_parquet([{listed}], hive_partitioning = true, hive_types = {{'dt': VARCHAR}})"
 
@@ -105,7 +105,7 @@ def list_days(root: Path) -> list[str]:
 
 
 def import_duckdb(root: Path, out: Path | None) -> str:
-    """DuckDB, and nothing done."""
+    """Imports DuckDB and answers one trivial query."""
     return str(connect().execute("SELECT 1").fetchall())
 
 
@@ -178,7 +178,7 @@ def head_of(day: str, shift: int) -> str:
 
 
 def describe_rows(predictions: Sequence[int], labels: Sequence[int]) -> dict[str, int]:
-    """The rows of rules 2 and 3 by name; ValueError where the workload holds what this program does not know."""
+    """The rows of rules 2 and 3 by name. ValueError: the workload holds what this program leaves out."""
     (*read, votes, others), (*rows, unnamed, duplicate, superseded) = predictions, labels
     orphan = rows[OK] - duplicate - superseded - votes - others
     if unnamed or (orphan and superseded) or (others and sum(rows) != rows[OK]):

@@ -4,8 +4,8 @@
 
 All runtimes take turns in one process, so that what else runs on the machine hurts them alike. Prints for each the
 median images a second by the wall clock and by processor time (times the threads), the ratio to eager, and the largest
-difference of a logit to eager float32. ONNX Runtime and OpenVINO are measured where they are installed; they are no
-dependency of Trueup (docs/decisions/0010-the-service.md says why).
+difference of a logit to eager float32. ONNX Runtime, which is no dependency of Trueup (docs/decisions/0010-the-service.md says
+why), and OpenVINO, which is that of an extra (docs/decisions/0044-runtimes.md), are measured where they are installed.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-HERE = Path(__file__).resolve()
+CHECKOUT = Path(__file__).resolve().parents[1]
 PICTURES = 50
 BOUNDARY = "0123456789abcdef"
 START_S = 400
@@ -143,7 +143,7 @@ def plain() -> None:
     import uvicorn
     from fastapi import FastAPI, File
 
-    app, predictor = FastAPI(), _predictor()
+    app, predictor = FastAPI(), load_version()
 
     @app.get("/health/live")
     def alive() -> str:
@@ -169,7 +169,8 @@ def serve_ours() -> None:
     sys.exit(serve.main(["--root", os.environ["ROOT"], "--model", "m", "--port", os.environ["PORT"], "--no-auth"]))
 
 
-def _predictor():  # noqa: ANN202
+def load_version():  # noqa: ANN201
+    """The predictor of version 1 of the root of $ROOT."""
     from contract.registry import Registry
     from contract.storage import open_root
     from inference.model.predictor import load_predictor
@@ -198,7 +199,7 @@ def start_program(program: str, root: str, peers: str | None = None):
     if program in HEALTH and not peers:
         raise RuntimeError(f"{program} needs --peers")
     port = free_port()
-    places = [str(HERE.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    places = [str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | more | {"ROOT": root, "PORT": str(port), "PYTHONPATH": os.pathsep.join(places)}
     command = ([peers, "-m", f"benchmarks.peer_{function}"] if program in HEALTH else
                [sys.executable, "-c", f"from benchmarks.serving import {function}; {function}()"])
@@ -226,7 +227,7 @@ def run_load(url: str, clients: int, seconds: float, offered: float = 0) -> dict
     """One run of the load generator."""
     command = [sys.executable, "-m", "benchmarks.serving", "--load", url, "--clients", str(clients),
                "--seconds", str(seconds), "--offered", str(offered)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parents[1], check=True)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, check=True)
     return json.loads(done.stdout)
 
 
@@ -237,7 +238,8 @@ def main() -> int:
     parser.add_argument("--runtime", default="torchscript")
     parser.add_argument("--number-format", default="float32")
     parser.add_argument("--clients", default="1,16,64")
-    parser.add_argument("--programs", default=",".join(PROGRAMS).replace("trueup, nothing", "trueup; nothing"))
+    parser.add_argument("--programs", default=",".join(PROGRAMS).replace("trueup, nothing", "trueup; nothing"),
+                        help="separated by commas; a name's own comma is written as a semicolon [default: %(default)s]")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--offered", type=float, default=0, help="also so many requests a second, from 16 clients")
@@ -258,8 +260,8 @@ def compare(asked: argparse.Namespace) -> int:
     made, weights = card(asked)
     with tempfile.TemporaryDirectory(prefix="trueup-serving-") as folder:
         root = str(Path(folder, "root"))
-        publish_tiny(root, weights=weights, classes=tuple(made.classes), **made.model_dump(
-            include={"network", "preprocess", "runtime", "number_format"}) | {"preprocess": made.preprocess})
+        publish_tiny(root, weights=weights, classes=tuple(made.classes), network=made.network, preprocess=made.preprocess,
+                     runtime=made.runtime, number_format=made.number_format)
         limits = [limit(predictor := Predictor(made, weights), asked.seconds / 4)]
         names = [name.replace(";", ",") for name in asked.programs.split(",")]
         loads = [(int(clients), 0.0) for clients in asked.clients.split(",")]

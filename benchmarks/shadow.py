@@ -5,9 +5,10 @@
 `--offered` requests a second come, whatever the answers take: choose about half of what the machine answers at its limit
 (benchmarks/serving.py), for there a shadow has time of its own. The alias is set and taken away between rounds; the service
 stays.
-The neighbour is the shadow's own program at the same pace, without a tie to the service: it computes only while nobody else
-wants to (SCHED_IDLE), too, so what it costs is what this machine takes for using its idle time at all (caches, memory, cores
-that share a unit).
+
+The neighbour is the shadow's own program at the same rate, without a connection to the service. It has the priority SCHED_IDLE,
+too, so what it costs is what using this machine's idle time costs at all (caches, memory, cores that share a unit).
+
 Prints one JSON document: of each kind of rounds the medians in ms and each round's figures, the ratios of the p99s, how many
 of the answers got a row of the shadow, the mean of each stage, and the machine's load: on a busy machine the shadow, which takes
 only what nobody wants, computes little, and the ratio says little.
@@ -34,7 +35,7 @@ import httpx
 from contract import jsonio
 
 WITHOUT, SHADOWED, NEIGHBOUR = "without", "with", "neighbour"
-# Each kind as often early as late: what drifts is in all.
+# Each kind comes as often early as late, so that a drift of the machine affects all alike.
 ORDER = (WITHOUT, SHADOWED, NEIGHBOUR, NEIGHBOUR, SHADOWED, WITHOUT)
 WARM_S, START_S = 3.0, 300.0  # on a busy machine the process of the shadow takes minutes to load
 
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(asked: argparse.Namespace) -> dict[str, Any]:
-    """The document; see above."""
+    """The document that is printed."""
     from benchmarks import serving
     from contract.deciding import changes
     from contract.registry import Registry

@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks import timed
 
 RANKS, BATCH, EPOCHS = 2, 16, 3
-HERE = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[1]
 SPENT = "seconds of the epochs: "
 
 
@@ -93,7 +93,7 @@ def time_epochs(job: Path, synthetic: bool) -> list[float]:
     """Trains on two ranks and returns the seconds of each epoch on rank 0."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={RANKS}", "-m",
                "benchmarks.training", "--rank", str(job), *(["--synthetic"] if synthetic else [])]
-    env = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": str(max(os.cpu_count() // RANKS, 1)),
+    env = os.environ | {"PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": str(max(os.cpu_count() // RANKS, 1)),
                         "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -160,7 +160,7 @@ def time_launchers(folder: Path, dataset: str, repeats: int) -> dict[str, dict[s
                       "--network", "resnet18", "--size", "32", "--epochs", "1", "--launcher", launcher, "--ranks", str(RANKS),
                       "--json")
 
-    cases = [Case(name, command(name), env={"PYTHONPATH": str(HERE)}) for name in ("process", "torchrun", "spark")]
+    cases = [Case(name, command(name), env={"PYTHONPATH": str(CHECKOUT)}) for name in ("process", "torchrun", "spark")]
     alternate(cases, repeats)
     return {case.name: {"wall": round(case.median("wall"), 1), "cpu": round(case.median("cpu"), 1)} for case in cases}
 

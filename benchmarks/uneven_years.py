@@ -2,7 +2,7 @@
 
 Part of `python -m benchmarks.gate_years`. Each scenario is a week of days that repeats, so that every window of 7 days
 holds the bound exactly over its predictions. Beside the gate's rule (the binomial tail on the linearised size, nothing
-told below Kish's 100) stand two that it is not: the same without that limit, and the tail on Kish's size.
+told below Kish's 100) stand two that it does not use: the same without that limit, and the tail on Kish's size.
 """
 
 from collections.abc import Callable

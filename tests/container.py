@@ -14,8 +14,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.daemons import below, command_line, kill
 from tests.image_builder import Images
-from tests.training.fit.test_lost_rank import below, command_line
 
 # Written by whoever runs a container, or not on its disk.
 NOT_ITS_OWN = {"/tmp", "/outbox", "/proc", "/sys", "/dev", "/run", "/etc/hosts", "/etc/resolv.conf", "/etc/hostname"}
@@ -80,10 +80,7 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         for pid in [*below(self.process.pid), self.process.pid]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            kill(pid)
         self.process.wait()
 
     @property

@@ -66,7 +66,7 @@ class Pool:
         self.rng, self.day, self.as_of, start = rng, day, as_of, start_of(day)
         ours = [uuid7(start + rng.choice([0, 1000 * i, DAY_US // 2, DAY_US - 1]), i) for i in range(1, size + 1)]
         ours += [ours[0].upper(), "request-1", "7", uuid7(start, 1)[:-1], uuid7(start, 1).replace("-", ""),
-                 "0199e0d4-0000-4000-8000-000000000001", uuid7(start + 5, 3).replace("-7", "-7", 1)[:19] + "c" + "0" * 16]
+                 "0199e0d4-0000-4000-8000-000000000001", uuid7(start + 5, 3)[:19] + "c" + "0" * 16]
         strange = [None, "", uuid7(start - 1, 5), uuid7(start + DAY_US, 6), uuid7(start - 1, 5).upper(),
                    "ffffffff-ffff-7fff-bfff-ffffffffffff", "00000000-0000-7000-8000-000000000000"]
         self.ids, self.strange = ours, strange

@@ -207,7 +207,7 @@ def deciding_votes(votes):
 
 
 def order_labels(counted, weights):
-    """Rule 4: the labels of (label, vote) pairs: most votes, then the newest newest vote, then by bytes.
+    """Rule 4: the labels of (label, vote) pairs: most votes, then the latest of their newest votes, then by bytes.
 
     `weights` are votes of labelers in 65,536ths, or the `Scores` of a fit.
     """
@@ -306,8 +306,7 @@ def count(root, day, model, as_of, role="live", slices=(), weights=None, roles=N
     """{"cells", "slices", "people", "coincidences", "delays": {key: values}, "rows", "known_through", "next_future"}.
 
     Keys and values are tuples in the order of docs/design.md#counts; `slices` are (name, expression), `weights` are votes of a
-    labeler in 65,536ths, `roles` maps other words to known roles; with a `version` rows of others are
-    as those of another role.
+    labeler in 65,536ths, `roles` maps other words to known roles; with a `version` rows of others count as those of another role.
     """
     predictions, unknown, labels, items = judge(root, day, model, as_of, role, weights, roles, version)
     return {**count_tables(items, slices), "rows": count_rows(predictions, unknown, labels, model),

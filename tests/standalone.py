@@ -6,7 +6,6 @@ The pip package has no start-master.sh, so the classes are started by `spark-cla
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -15,8 +14,7 @@ from pathlib import Path
 import pyspark
 
 from jvm import java
-from tests.daemons import Daemons
-from tests.training.fit.test_lost_rank import below, command_line
+from tests.daemons import Daemons, below, command_line, kill
 
 REPO = Path(__file__).resolve().parents[1]
 HOME = Path(pyspark.__file__).parent
@@ -48,7 +46,7 @@ class Standalone(Daemons):
     def __exit__(self, *_: object) -> None:
         for process in reversed(self.processes):
             for pid in [process.pid, *below(process.pid)]:
-                _kill(pid)
+                kill(pid)
             process.wait()
 
     def conf(self, **more: str) -> dict[str, str]:
@@ -72,7 +70,7 @@ class Standalone(Daemons):
                 said = command_line(pid)
                 if EXECUTOR in said and application in said:
                     for one in [*below(pid), pid]:
-                        _kill(one)
+                        kill(one)
                     return int(re.search(r"--executor-id\0(\d+)", said)[1])
         raise AssertionError(f"{application} has no executor")
 
@@ -87,10 +85,3 @@ class Standalone(Daemons):
             assert time.monotonic() < until, (self.logs / log).read_text(errors="replace")[-2000:]
             time.sleep(0.2)
         return found[0]
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

@@ -90,6 +90,28 @@ def test_what_does_not_exist_is_found(text, why):
     assert found is None if why is None else why in found
 
 
+def list_benchmarks(text):
+    """(module, option without its dashes) of every option with which a text starts a benchmark."""
+    found = re.findall(r"python -m (benchmarks(?:\.\w+)*)([^`#\n]*)", text)
+    return [(module, option) for module, rest in found for option in re.findall(r"(?<!\S)\[?--([a-z][\w-]*)", rest)]
+
+
+def takes_option(module, option):
+    """Whether the source of a benchmark, or of what it reads its options by, has an option of that name."""
+    path = ROOT / module.replace(".", "/")
+    source = (path / "__main__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+    source += (ROOT / "benchmarks/simulation.py").read_text() if "read_options" in source else ""
+    return re.search(rf'"(?:--)?{option}"', source) is not None
+
+
+def test_pages_and_benchmarks_themselves_start_benchmarks_with_options_that_they_take():
+    """Not the log, which says how something was measured then."""
+    texts = [path for path in (*PAGES, *ROOT.glob("benchmarks/**/*.py")) if path.name != "log.md"]
+    quoted = [(path, *one) for path in texts for one in list_benchmarks(path.read_text())]
+    assert len(quoted) > 100
+    assert [f"{path.name}: {module} --{option}" for path, module, option in quoted if not takes_option(module, option)] == []
+
+
 def test_pages_quote_targets_that_make_has():
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.M))
     quoted = {(page.name, name) for page in PAGES for name in re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(), re.M)}

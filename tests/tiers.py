@@ -1,8 +1,8 @@
 """The two tiers of tests, as a pytest plugin: which tests run, and the report of those that did not.
 
 Unmarked tests are `make test`. A test marked `slow("s3")` is `make test-slow K=s3`, or is named on the command line.
-`make test` divides the files among two workers (pytest-xdist); those that take longest
-begin first, so that no worker waits for one file at the end.
+`make test` divides the files among two workers (pytest-xdist); those that take longest begin first, so that no worker waits for
+one file at the end.
 """
 
 from collections import Counter

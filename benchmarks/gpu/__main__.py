@@ -1,6 +1,6 @@
 """All that a GPU has to show, in ten minutes at most, each part with its own time limit.
 
-    python -m benchmarks.gpu [--json] [--out FILE] [--only a,b] [--device auto|cpu|cuda] [--seconds 600]
+    python -m benchmarks.gpu [--json] [--out FILE] [--only a,b] [--device auto|cpu|cuda] [--seconds 590]
 
     a  fine-tuning ends where the CPU's does; checkpoints go from one to the other     c  ranks: Gloo, NCCL
     b  rows a second against noise in memory and torchvision's loader                  d  the service; labels on GPU and CPU
@@ -31,8 +31,8 @@ from typing import IO, Any
 
 from benchmarks.gpu.result import count_cores
 
-HERE = Path(__file__).resolve().parents[2]
-LAST_WORDS = 1200
+CHECKOUT = Path(__file__).resolve().parents[2]
+LAST_WORDS = 1200  # characters of a failed part's standard error
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,6 @@ class Sink:
                 self.file.flush()
                 os.fsync(self.file.fileno())
 
-
     def close(self) -> None:
         """Closes the file."""
         if self.file:
@@ -86,7 +85,7 @@ def run_part(part: Part, limit: float, device: str, sink: Sink) -> None:
     """Runs a part in a process group of its own, which is killed when the time is over."""
     tiny = ["--tiny"] if device == "cpu" else []
     command = [sys.executable, "-m", f"benchmarks.gpu.{part.module}", "--device", device, *tiny]
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")])),
                         "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # as `trueup train` sets it
     began = time.monotonic()
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
@@ -133,7 +132,7 @@ def describe_machine(device: str) -> dict[str, Any]:
 def find_commit() -> str | None:
     """Returns the commit of this tree; None where git or its folder is missing."""
     try:
-        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     except OSError:
         return None
     return done.stdout.strip() or None

@@ -11,15 +11,15 @@ from contract.stores.store import Storage
 from training.fit.job import Job
 
 DATASET, MODEL = "made", "m"
-NONE = "0" * 64
+NO_HASH = "0" * 64
 
 
 def write_manifest(storage: Storage, files: Mapping[str, int], classes: Sequence[str]) -> Manifest:
     """Writes a manifest that names files by key (`split/number`) with their rows, as the loop reads it."""
-    listed = [DataFile(key=key, split=key.split("/")[0], rows=rows, row_groups=1, size=0, sha256=NONE, row_digest=NONE)
+    listed = [DataFile(key=key, split=key.split("/")[0], rows=rows, row_groups=1, size=0, sha256=NO_HASH, row_digest=NO_HASH)
               for key, rows in files.items()]
     rows = {split: sum(f.rows for f in listed if f.split == split) for split in ("train", "validation", "holdout")}
-    table = Table(key="none", sha256=NONE, rows=0)
+    table = Table(key="none", sha256=NO_HASH, rows=0)
     made = Manifest(dataset=DATASET, attempt="1", model=MODEL, created_at="2026-01-01T00:00:00Z", as_of="2026-01-01T00:00:00Z",
                     classes=list(classes), rows=rows, per_class={}, label_sources={}, replayed={}, files=listed, index=table,
                     left_out={}, listed=table, leakage=LeakageCheck(images_in_two_splits=0, near_bits=0, near_left_out=0),

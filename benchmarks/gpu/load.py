@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.gpu.result import count_cores
 
-HERE = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[2]
 START_S = 90.0
 
 
@@ -55,7 +55,7 @@ class Answers:
 def start_service(outbox: Path, root: str, max_batch: int, device: str) -> Iterator[str]:
     """Starts the service in a process of its own; yields its URL."""
     ready, log = outbox.with_suffix(".ready"), outbox.with_suffix(".log")
-    env = os.environ | {"TRUEUP_SERVE_MAX_BATCH": str(max_batch), "TRUEUP_SERVE_DEVICE": device, "PYTHONPATH": str(HERE),
+    env = os.environ | {"TRUEUP_SERVE_MAX_BATCH": str(max_batch), "TRUEUP_SERVE_DEVICE": device, "PYTHONPATH": str(CHECKOUT),
                         "TRUEUP_SERVE_POLL_SECONDS": "0.2"}
     command = [sys.executable, "-m", "inference.serve", "--root", root, "--model", "m", "--port", "0", "--no-auth", "--outbox",
                str(outbox), "--ready-file", str(ready)]
@@ -84,7 +84,7 @@ def run_http(url: str, files: Sequence[bytes], callers: int, seconds: float, swa
         for n, data in enumerate(files):
             Path(folder, f"{n:03d}.jpg").write_bytes(data)
         command = [sys.executable, "-m", "benchmarks.gpu.load", url, folder, str(max(1, callers // processes)), str(seconds)]
-        started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(HERE)})
+        started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(CHECKOUT)})
                    for _ in range(processes)]
         if swap:
             time.sleep(seconds / 2)

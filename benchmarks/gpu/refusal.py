@@ -12,8 +12,8 @@ from benchmarks.gpu.result import parse, show, show_missing
 from contract import jsonio
 from contract.storage import open_root
 
-HERE = Path(__file__).resolve().parents[2]
-HIDDEN = {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(HERE)}
+CHECKOUT = Path(__file__).resolve().parents[2]
+HIDDEN = {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(CHECKOUT)}
 NAMED = ("expected a GPU that torch can use", "driver", "CUDA", "device: cpu")
 
 
@@ -26,7 +26,7 @@ def refuse_training(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def refuse_service(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Starts a service that is asked to."""
+    """Starts a service that is asked to use one."""
     return run([sys.executable, "-m", "inference.serve", "--root", str(folder / "root"), "--model", "m", "--port", "0",
                 "--no-auth"], {"TRUEUP_SERVE_DEVICE": "cuda"})
 

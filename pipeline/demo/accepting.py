@@ -35,7 +35,7 @@ def accept_answers(world: World) -> None:
 
 
 def _find_truth(world: World, threshold: float) -> float | None:
-    """The share of right ones among the answers that are accepted, which only the demo knows of all of them."""
+    """The accuracy of the answers that are accepted; of all of them only the demo knows the truth."""
     version, sent = world.facts["second"], world.facts["sent_recovered"]
     held = Thresholds(version, dict.fromkeys("0123456789", threshold))
     accepted = [name for name, (label, confidence) in sent["said"].items() if held.decide(version, label, confidence) == ACCEPT]
@@ -44,7 +44,7 @@ def _find_truth(world: World, threshold: float) -> float | None:
 
 @span(WAITING)
 def _wait_for_decision(world: World) -> None:
-    """Sends a picture until the service decides on it. Mismatch: it does not take the thresholds over."""
+    """Sends a picture again and again until the service accepts it or asks for review. Mismatch: it does neither in time."""
     picture = next(digits.make_part("recovered", world.seed, world.size))
     headers = traffic.make_authorization(world.facts["keys"]["camera"]) | {"Content-Type": "image/jpeg"}
     until = time.monotonic() + TAKEN_OVER_S

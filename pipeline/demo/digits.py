@@ -1,13 +1,14 @@
 """scikit-learn's handwritten digits as image files: as a clean camera sees them, and as a drifted one does.
 
-The 1,797 digits are cut once, by seed, into disjoint parts, so that nothing sent to the service was in the first
-training set and nothing sent after the recovery was in any.
+The 1,797 digits are cut once, by seed, into disjoint parts, so that no day's traffic has a digit of the first training set,
+and the traffic after the recovery none of any training set.
 """
 
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def make_part(name: str, seed: int, size: float = 1.0) -> Iterator[Picture]:
 
     `size` scales every part but keeps them disjoint (0 < size <= 1).
     """
-    images, labels = _load_digits()
+    images, labels = load_images()
     order = np.random.default_rng([seed, 0]).permutation(len(images))
     start = sum(n for k, n in PARTS.items() if list(PARTS).index(k) < list(PARTS).index(name))
     for i in order[start : start + max(1, int(PARTS[name] * size))]:
@@ -39,6 +40,14 @@ def make_part(name: str, seed: int, size: float = 1.0) -> Iterator[Picture]:
         drifted = name in ("drifted", "recovered")
         data = take_drifted(images[i], rng) if drifted else take_clean(images[i])
         yield Picture(f"{name}-{i:04d}.jpg", data, str(labels[i]))
+
+
+def write_class_folders(folder: Path, part: str, seed: int, size: float = 1.0) -> None:
+    """Writes the pictures of one part of `PARTS` below a folder, in one folder for each class."""
+    for picture in make_part(part, seed, size):
+        path = folder / picture.truth / picture.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture.data)
 
 
 def take_clean(digit: np.ndarray) -> bytes:
@@ -79,7 +88,8 @@ def _encode_jpeg(image: Image.Image) -> bytes:
 
 
 @cache
-def _load_digits() -> tuple[Any, Any]:
+def load_images() -> tuple[Any, Any]:
+    """Loads scikit-learn's 1,797 digits: float [n, 8, 8] from 0 to 16, and their classes, int [n]."""
     from sklearn.datasets import load_digits
 
     dataset = load_digits()

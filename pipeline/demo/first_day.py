@@ -1,4 +1,4 @@
-"""A first version and a first day under any root, S3 too: what a rehearsal of an installation turns on.
+"""A first version and a first day under any root, S3 too: what a rehearsal of an installation works with.
 
     python -m pipeline.demo.first_day --root s3://bucket/prefix --model M
 
@@ -55,10 +55,7 @@ def command(settings: Settings, model: str | None, seed: int, size: float) -> Ou
 
 def publish_first(folder: Path, model: str, seed: int, size: float, common: Sequence[str]) -> str:
     """Trains version 1 for one epoch on clean digits, and makes it live."""
-    for picture in digits.make_part("first_training", seed, size):
-        path = folder / picture.truth / picture.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture.data)
+    digits.write_class_folders(folder, "first_training", seed, size)
     dataset = call("jobs.import_images", str(folder), "--model", model, *common)["dataset"]
     hasty = [word for name, value in HASTY.items() for word in ("--set", f"{name}={value}")]
     trained = call("training.train", "--model", model, "--dataset", dataset, "--parent", "none", "--network", "resnet18",
@@ -70,7 +67,7 @@ def publish_first(folder: Path, model: str, seed: int, size: float, common: Sequ
 
 def answer_day(root: str, model: str, work: Path, config: str, pictures: Sequence[digits.Picture],
                common: Sequence[str]) -> list[traffic.Answer]:
-    """Lets a service on this machine answer all pictures, and ship what it wrote down."""
+    """Lets a service on this machine answer all pictures; when it stops, it ships the rows of its outbox."""
     key = call("inference.keys", "add", "camera", "--role", "predict", *common)["token"]
     with run_service(root, model, work, more=("--config", config)) as url:
         return traffic.send(url, key, pictures, RATE, "pictures", clock.now())

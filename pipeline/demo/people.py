@@ -22,7 +22,7 @@ class LabelsRefused(TrueupError):
 
 @dataclass
 class Labeler:
-    """Somebody with a key of role `label`, who names the true class but for a share of errors."""
+    """Somebody with a key of role `label`, who names the true class, except in a share `wrong` of the judgements."""
 
     name: str
     key: str
@@ -37,7 +37,7 @@ class Labeler:
 
 
 def answer_audit(url: str, labelers: Iterable[Labeler], model: str, day: str, truths: Mapping[str, str],
-          most: int | None = None) -> int:
+                 most: int | None = None) -> int:
     """Lets the labelers answer a day's blind audit in turn, until nothing waits or `most` items were answered.
 
     `truths` maps prediction ids to what the pictures show. Returns the number of labels.

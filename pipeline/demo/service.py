@@ -22,17 +22,17 @@ class ServiceFailed(TrueupError):
 
 
 @contextmanager
-def run_service(root: str, model: str, work: Path, port: int = 0, more: Sequence[str] = ()) -> Iterator[str]:
+def run_service(root: str, model: str, work: Path, more: Sequence[str] = ()) -> Iterator[str]:
     """Runs `trueup serve` on a free port; yields its address; stops it cleanly, so that its outbox is shipped.
 
-    By the clock of `work`, where there is one.
+    Its clock is the shifted one in `work`, where there is one; `more`: further options. ServiceFailed.
     """
     ready, log = work / "ready.json", work / "service.log"
     ready.unlink(missing_ok=True)
-    arguments = ["--root", root, "--model", model, "--port", str(port), "--outbox", str(work / "outbox"),
+    arguments = ["--root", root, "--model", model, "--port", "0", "--outbox", str(work / "outbox"),
                  "--ready-file", str(ready), "--set", "serve.ship_seconds=0.5", "--set", "serve.poll_seconds=0.5", *more]
-    # One thread for the network: the machine's other core sends the traffic and, later, trains.
     shifted = {CLOCK_FILE: str(work / "clock")} if (work / "clock").exists() else {}
+    # One thread for the network: the machine's other core sends the traffic and, later, trains.
     env = os.environ | {"OMP_NUM_THREADS": "1"} | shifted
     with open(log, "ab") as output:
         process = subprocess.Popen([sys.executable, "-m", "inference.serve", *arguments], stderr=output, stdout=output,

@@ -49,7 +49,7 @@ class Step:
 
 
 def publish_first_version(world: World) -> None:
-    """Makes of class folders a dataset and version 1, live; meanwhile the keys of people and programs are made."""
+    """Imports class folders as a dataset, trains version 1 on it and makes it live; meanwhile makes the API keys."""
     with ThreadPoolExecutor(1) as pool:
         making = pool.submit(make_keys, world)
         _train_first(world)
@@ -59,10 +59,7 @@ def publish_first_version(world: World) -> None:
 def _train_first(world: World) -> None:
     folder = world.work / "pictures"
     shutil.rmtree(folder, ignore_errors=True)
-    for picture in digits.make_part("first_training", world.seed, world.size):
-        path = folder / picture.truth / picture.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture.data)
+    digits.write_class_folders(folder, "first_training", world.seed, world.size)
     _, dataset = world.run("jobs.import_images", str(folder), "--model", MODEL)
     _, trained = world.run("training.train", "--model", MODEL, "--dataset", dataset["dataset"], "--parent", "none",
                            "--network", "resnet18", "--size", "32", "--launcher", "process", "--ranks", "1",
@@ -86,14 +83,14 @@ def make_keys(world: World) -> dict[str, str]:
 
 
 def send_day(name: str) -> Callable[[World], None]:
-    """Makes the step that sends one day's traffic, users' feedback to it, and draws its audit sample."""
+    """Makes the step that sends one day's traffic, and users' feedback on its answers."""
 
     def play(world: World) -> None:
         world.go_to(name)
-        keys_ = world.facts["keys"]
+        keys = world.facts["keys"]
         pictures = list(digits.make_part(name, world.seed, world.size))
-        answers = traffic.send(world.url, keys_["camera"], pictures, RATE, f"{name} traffic", world.moment(name))
-        corrections = people.send_feedback(world.url, keys_["website"], answers, np.random.default_rng([world.seed, 7]))
+        answers = traffic.send(world.url, keys["camera"], pictures, RATE, f"{name} traffic", world.moment(name))
+        corrections = people.send_feedback(world.url, keys["website"], answers, np.random.default_rng([world.seed, 7]))
         right = sum(a.right for a in answers)
         world.facts[f"sent_{name}"] = {"n": len(answers), "right": right, "feedback": corrections,
                                        "truths": {a.prediction_id: a.truth for a in answers},
@@ -105,7 +102,7 @@ def send_day(name: str) -> Callable[[World], None]:
 
 
 def label_day(name: str, share: float = 1.0, late: bool = False) -> Callable[[World], None]:
-    """Makes the step in which people answer the audit of a day: all of it, or a share and the rest on a later day."""
+    """Makes the step that draws the audit sample of a day and has people answer it; `late`: the rest of it, on a later day."""
 
     def play(world: World) -> None:
         day, truths = world.day(name), world.facts[f"sent_{name}"]["truths"]
@@ -132,7 +129,7 @@ def draw(world: World, day: str, kind: str, *options: str) -> None:
 
 @span(WAITING)
 def wait_for_rows(world: World, day: str, expected: int, table: str = layout.PREDICTIONS, seconds: float = 30) -> None:
-    """Returns when the shipper has brought a day's rows to the bucket."""
+    """Returns when the shipper has brought a day's rows to the root. Mismatch: it has not within `seconds`."""
     import pyarrow.parquet as pq
 
     storage = open_storage(str(world.root))
@@ -143,12 +140,12 @@ def wait_for_rows(world: World, day: str, expected: int, table: str = layout.PRE
         if arrived >= expected:
             return
         if time.monotonic() > deadline:
-            raise Mismatch(f"expected {expected} {table} of {day} in the bucket within {seconds:.0f} s, got {arrived}.")
+            raise Mismatch(f"expected {expected} {table} of {day} in the root within {seconds:.0f} s, got {arrived}.")
         time.sleep(0.1)
 
 
 def wait_for_labels(world: World, name: str) -> None:
-    """Returns when the shipper has brought all labels of one of the demo's days: of users, and of who judged the audit."""
+    """Returns when the shipper has brought all labels of one of the demo's days: those of users and of the audit."""
     judged = world.facts["audit_labels"]
     expected = world.facts[f"sent_{name}"]["feedback"] + judged[name] + judged.get(f"{name}_late", 0)
     wait_for_rows(world, world.day(name), expected, layout.LABELS)
@@ -162,7 +159,7 @@ def evaluate_days(world: World, name: str, *options: str, last: str | None = Non
 
 
 def evaluate_both_days(world: World) -> None:
-    """Counts each day by the embedded engine, and both together, which Spark and MapReduce will count once more."""
+    """Counts each day by the embedded engine, and both days together, which Spark and MapReduce count again later."""
     wait_for_labels(world, "clean")
     wait_for_labels(world, "drifted")
     world.facts["as_of"] = clock.iso(world.now())
@@ -177,13 +174,13 @@ def evaluate_both_days(world: World) -> None:
 
 
 def count(world: World, first: str, last: str | None, engine: str) -> dict[str, Any]:
-    """Lets an engine count these days, as known when the first evaluation asked."""
+    """Lets an engine count these days, as they were known when the first evaluation started."""
     return evaluate_days(world, first, "--engine", engine, "--full", "--as-of", world.facts["as_of"], last=last)
 
 
 @contextmanager
 def count_once_more(world: World, *engines: str) -> Iterator[None]:
-    """Lets other engines, one after another, count what the embedded engine counted, as it was known then, beside the body."""
+    """Lets other engines, one after another, count what the embedded engine counted while the body runs; compares at its end."""
     with ThreadPoolExecutor(1) as pool:
         counting = [pool.submit(count, world, "clean", "drifted", engine) for engine in engines]
         yield
@@ -205,11 +202,12 @@ def compare_engines(embedded: dict[str, Any], *others: dict[str, Any]) -> None:
 
 def retrain(world: World) -> None:
     """Runs `trueup cycle` while requests keep coming: the gate fails, version 2 is trained and goes live."""
-    with count_once_more(world, "spark", "mapreduce"):  # while a core waits for the start of the training
+    with count_once_more(world, "spark", "mapreduce"):  # one core is idle until the training starts
         _retrain(world)
 
 
 def _retrain(world: World) -> None:
+    # Another cut, which shares digits with the training sets: these answers are counted, and never judged.
     pictures = list(digits.make_part("drifted", world.seed + 1000, world.size))
     url, key = world.url, world.facts["keys"]["camera"]
     with _start_cycle(world) as process:

@@ -44,9 +44,9 @@ class TrafficFailed(TrueupError):
 
 
 def send(url: str, key: str, pictures: Sequence[Picture], rate: float, what: str, at: datetime) -> list[Answer]:
-    """Sends all pictures, `rate` a second, and returns the answers in order; TrafficFailed at the first failure.
+    """Sends all pictures, `rate` a second, and returns the answers in order. TrafficFailed: one was not answered.
 
-    Each brings an id of its own, of the moment `at`: sent again after a crash, it is answered again and counted once.
+    Each request brings a prediction id made from the moment `at` and the picture: sent again after a crash, it is counted once.
     """
     with span(TRAFFIC), progress(what, len(pictures), "requests") as shown:
         return asyncio.run(_send(url, key, pictures, rate, lambda answer: shown.advance(), at=at))
@@ -126,7 +126,7 @@ class Steady:
             raise self._error
 
     def wait_for(self, version: str, count: int, seconds: float) -> None:
-        """Returns when `count` answers came from a version; TrafficFailed when they did not within `seconds`."""
+        """Returns when `count` answers came from a version. TrafficFailed: they did not within `seconds`."""
         deadline = time.monotonic() + seconds
         while sum(a.version == version for a in list(self.answers)) < count:
             if self._error is not None:

@@ -1,4 +1,4 @@
-"""Where the demo keeps itself: its folder, its clock, its memory of what is done, and how it starts commands.
+"""The demo's state: its folder, its clock, which steps are done, and how it starts commands.
 
 Everything lies under the root, in `_demo/` (names with an underscore are no data to any reader).
 """
@@ -42,7 +42,7 @@ class World:
         return self.root / "_demo"
 
     def save(self) -> None:
-        """Remembers the facts, in one step."""
+        """Writes seed, size and facts to the state file, atomically."""
         self.work.mkdir(parents=True, exist_ok=True)
         aside = self.work / "state.json.new"
         aside.write_text(json.dumps({"seed": self.seed, "size": self.size, "facts": self.facts}))
@@ -57,23 +57,19 @@ class World:
         today = datetime.fromisoformat(self.facts["today"])
         return (today - timedelta(days=DAYS[name])).date().isoformat()
 
-    def moment(self, name: str, hour: int = OPENS) -> datetime:
-        """Returns an hour of one of DAYS."""
-        return datetime.fromisoformat(self.day(name)).replace(tzinfo=UTC) + timedelta(hours=hour)
+    def moment(self, name: str) -> datetime:
+        """Returns the moment at which one of DAYS begins."""
+        return datetime.fromisoformat(self.day(name)).replace(tzinfo=UTC) + timedelta(hours=OPENS)
 
-    def go_to(self, name: str, hour: int = OPENS) -> None:
-        """Turns the clock of the service and of all commands to an hour of one of DAYS; `now` is the real present."""
-        offset = 0.0
-        if name != "now":
-            offset = (self.moment(name, hour) - _machine_now()).total_seconds()
-        else:
-            offset = self.facts["offset"]
+    def go_to(self, name: str) -> None:
+        """Sets the clock of the service and of all commands to the beginning of one of DAYS; `now`: back to the present."""
+        offset = self.facts["offset"] if name == "now" else (self.moment(name) - _machine_now()).total_seconds()
         aside = self.work / "clock.new"
         aside.write_text(str(offset))
         os.replace(aside, self.work / "clock")
 
     def now(self) -> datetime:
-        """Returns the moment that the service and all commands believe it to be."""
+        """Returns the moment by the clock of the service and of all commands."""
         return _machine_now() + timedelta(seconds=float((self.work / "clock").read_text()))
 
     def run(self, module: str, *arguments: str, answers: tuple[int, ...] = (0,)) -> tuple[int, dict[str, Any]]:

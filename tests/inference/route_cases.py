@@ -1,7 +1,7 @@
-"""Requests that could break a route, made from the application's own routes and from the source: a new one is not listed.
+"""Requests that could break a route, made from the application's own routes and from its source: a new route needs no entry here.
 
 Paths and methods come from the router. Names of query parameters, headers and form fields come from where the code reads
-them and from the templates; so what is read tomorrow is tried tomorrow.
+them and from the templates, so that a new one is tried, too.
 """
 
 from __future__ import annotations

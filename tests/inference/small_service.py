@@ -145,10 +145,10 @@ def make_sampled_root(folder: Path, n: int) -> tuple[Path, list[str]]:
     """A root with a version, n predictions and both samples, to be copied; and the predictions' ids."""
     storage = open_root(str(folder / "root"), create=True)
     publish(storage, folder)
-    ids = ship(storage, n)
+    shipped = ship(storage, n)
     for kind in samples.KINDS:
         samples.write(storage, samples.draw(MODEL, DAY, kind, samples.Design("random-audit", kind, p=1.0)))
-    return folder / "root", ids
+    return folder / "root", shipped
 
 
 def copy_service(made: tuple[Path, list[str]], root: str) -> SmallService:

@@ -36,7 +36,7 @@ def make(root, per_day=20, versions=3):
     """`versions` published ones, the first live; it answered `per_day` pictures on each of DAYS; returns the live rows.
 
     Of each ten pictures of a day one was not stored and one is gone. Labels: two of three have one, of audit, review or
-    feedback, the seventh is called wrong without a class.
+    feedback; number 7 of a day is called wrong without a class.
     """
     storage = open_root(root, create=True)
     for seed in range(1, versions + 1):

@@ -1,4 +1,4 @@
-"""A dataset by hand: a manifest and an index of one row, no pictures; for those who read documents."""
+"""A dataset by hand: a manifest and an index of one row, no pictures; for tests that read its documents alone."""
 
 import hashlib
 import io

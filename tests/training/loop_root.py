@@ -25,6 +25,7 @@ def digits():
 
 
 def png(pixels) -> bytes:
+    """A picture, uint8 [H, W], as a PNG in colour."""
     out = io.BytesIO()
     Image.fromarray(pixels).convert("RGB").save(out, "PNG")
     return out.getvalue()

@@ -14,9 +14,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from jvm import java
-from tests.daemons import Daemons
-from tests.standalone import _kill as kill
-from tests.training.fit.test_lost_rank import below, command_line
+from tests.daemons import Daemons, below, command_line, kill
 
 DAEMONS = {"resourcemanager": "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
            "nodemanager": "org.apache.hadoop.yarn.server.nodemanager.NodeManager",

@@ -9,7 +9,7 @@ in, because the machine is no node of EMR:
 - `sudo` and `aws s3 cp` are scripts of a line or two; this machine's cgroups are left alone;
 - Spark is pyspark's, with the jars of s3a on its class path, as EMR's own has them;
 - credentials are variables, where EMR asks the instance; no variable names a region;
-- torch and what it needs of CUDA are linked into place, and not packed: they are 2.8 GB (`LINKED`).
+- torch and what it needs of CUDA are linked into place, and not packed: they are 2.8 GB (`is_linked`).
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A root whose two first days were audited at random and judged, and whose third waits for a planned audit."""
+"""A root whose first two days were audited at random and judged, and whose third waits for a planned audit."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -21,7 +21,7 @@ def unchanged(pixels):
     return pixels
 
 
-NOT_AN_ARRAY = {
+NOT_A_PICTURE = {
     "none": lambda pixels: None, "bytes": lambda pixels: pixels.tobytes(), "smaller": lambda pixels: pixels[1:],
     "grey": lambda pixels: pixels[..., 0], "floats": lambda pixels: pixels / 255,
     "turned": lambda pixels: pixels.transpose(1, 0, 2),
@@ -32,7 +32,7 @@ ENDINGS = {"value": ValueError, "exit": SystemExit, "interrupt": KeyboardInterru
 
 def moody(pixels):
     """Does to a picture what its first pixel's red says: an entry of the tables above, by number; 255 hangs."""
-    red, ways = int(pixels[0, 0, 0]), [*NOT_AN_ARRAY.values(), *ENDINGS.values()]
+    red, ways = int(pixels[0, 0, 0]), [*NOT_A_PICTURE.values(), *ENDINGS.values()]
     if pixels.shape[:2] == (64, 80):  # the picture that is tried at the start
         return pixels
     if red == 255:

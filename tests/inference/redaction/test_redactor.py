@@ -36,7 +36,7 @@ def test_an_array_that_is_not_contiguous_is_written_as_it_reads():
     assert (redacted == (255 - np.asarray(decode(data)))[:, ::-1]).all()
 
 
-@pytest.mark.parametrize("n", range(len(hooks.NOT_AN_ARRAY) + len(hooks.ENDINGS)))
+@pytest.mark.parametrize("n", range(len(hooks.NOT_A_PICTURE) + len(hooks.ENDINGS)))
 def test_whatever_else_a_hook_does_nothing_comes_of_it_and_nothing_of_the_picture_is_said(n):
     image = pixels(1)
     image.putpixel((0, 0), (n, 0, 0))

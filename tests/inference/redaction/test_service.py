@@ -90,7 +90,7 @@ def test_a_hook_that_fails_stores_nothing_and_is_counted(published, tmp_path, ca
         image = Image.new("RGB", (24, 20), (red, 9, 9))
         return client.post("/v1/predictions", content=encode(image, "PNG"), headers=IMAGE)
 
-    ways = len(hooks.NOT_AN_ARRAY) + len(hooks.ENDINGS)
+    ways = len(hooks.NOT_A_PICTURE) + len(hooks.ENDINGS)
     with serving(published, tmp_path / "o", f"serve.redact={HOOKS}:moody", "serve.deadline_seconds=1.5") as client:
         before = client.service.outbox.measure_depth().rows
         refused = [ask(n) for n in [*range(ways), 255]]

@@ -1,3 +1,5 @@
+"""The two commands that read files of others, run in this process."""
+
 import pytest
 
 from jobs import evaluate_files

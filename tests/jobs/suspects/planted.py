@@ -23,6 +23,7 @@ from contract.storage import open_root
 from inference.model.perceptual_hash import phash
 from jobs.datasets.plan import split_of
 from tests.pipeline.roots import put_rows
+from tests.training.loop_root import png
 
 MODEL, DAY = "digits", "2026-11-20"
 NETWORK = "tests.training.tiny:build"
@@ -42,13 +43,6 @@ class Planted:
     @property
     def storage(self):
         return open_root(self.root)
-
-
-def png(pixels) -> bytes:
-    """A picture [H, W] of bytes as PNG, in colour."""
-    out = io.BytesIO()
-    Image.fromarray(pixels).convert("RGB").save(out, "PNG")
-    return out.getvalue()
 
 
 def publish(storage, classes, dataset=None, created_at=MADE, weights=b"w" * 64, network="resnet18", live=True, **facts) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pyspark
 import pytest
 
+from tests.daemons import below, command_line
+
 REPO = Path(__file__).resolve().parents[3]
 SETTINGS = {"epochs": 20, "batch": 4, "checkpoint_steps": 20, "threads": 1}
 SPARK = ("spark.master=local-cluster[2,1,1024]", "spark.driver.host=127.0.0.1", "spark.driver.bindAddress=127.0.0.1",
@@ -26,27 +28,6 @@ def started(world, run, launcher="spark", ranks=2, **settings):
                "--launcher", launcher, "--ranks", str(ranks), "--run", run, "--json", *sets, *conf]
     env = os.environ | {"PYTHONPATH": str(REPO), "SPARK_HOME": str(Path(pyspark.__file__).parent)}
     return subprocess.Popen(command, env=env, cwd=world.root, stdout=subprocess.PIPE, text=True)
-
-
-def below(pid):
-    """All processes below one, with their command lines."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found[1:]
-
-
-def command_line(pid):
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
-    except OSError:
-        return ""
 
 
 def wait_for_a_checkpoint(process, world, run):
