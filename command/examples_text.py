@@ -48,7 +48,7 @@ dataset
     # of what was labelled in November
     trueup dataset --model digits --from 2026-11-01 --to 2026-11-30
     # one folder a class, for another program
-    trueup dataset --model digits --imagefolder digits-november
+    trueup dataset --model digits --dataset 26c0eab1ccb3389e --imagefolder digits-november
 train
     # a candidate from the live version
     trueup train --model digits --dataset 26c0eab1ccb3389e
