@@ -27,7 +27,7 @@ def import_function(name: str, what: str) -> Callable[..., Any]:
         found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"{what} {name!r}: expected it to be importable, got {error}. "
-                         f"Install the package where the service and the training run.") from error
+                         f"Install it, or name its folder in PYTHONPATH, where the service and the training run.") from error
     if not callable(found):
         raise UsageError(f"{what} {name!r}: expected a function, got {type(found).__name__}.")
     return found
