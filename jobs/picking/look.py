@@ -30,10 +30,10 @@ class Looks:
     embeddings: np.ndarray | None
 
 
-def look_at(storage: Storage, named: Sequence[tuple[str, str]], embedder: Embedder | None) -> Looks:
+def look_at(storage: Storage, named: Sequence[tuple[str, str]], embedder: Embedder | None, what: str) -> Looks:
     """Looks at the pictures of (hash, key), in their order; those that are missing, damaged or no pictures are left out."""
     places, near, parts = list[int](), list[int](), list[np.ndarray]()
-    with ThreadPoolExecutor(READERS) as pool, progress("look at the pictures", len(named), "pictures") as shown:
+    with ThreadPoolExecutor(READERS) as pool, progress(f"look at {what}", len(named), "pictures") as shown:
         for start in range(0, len(named), TOGETHER):
             ready = []
             some = pool.map(lambda one: _look(storage, one, embedder), named[start:start + TOGETHER])

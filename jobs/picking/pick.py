@@ -72,8 +72,8 @@ def pick(storage: Storage, question: Question, days: Sequence[str], wanted: Want
                                                   [one.predicted for one in candidates], wanted.looked)]
     some.sort(key=lambda one: one.sha256)
     embedder, without = _open(storage, question.model, live, wanted, bool(some))
-    looks = look_at(storage, [(one.sha256, one.uri) for one in some], embedder)
-    known = look_at(storage, found.known[:wanted.looked], embedder)
+    looks = look_at(storage, [(one.sha256, one.uri) for one in some], embedder, "the candidates")
+    known = look_at(storage, found.known[:wanted.looked], embedder, "labelled pictures")
     left = find_far(looks.near, {*hashes.values(), *known.near.tolist()} - {None}, wanted.near_bits)
     out |= {reason: n for reason, n in ((UNREADABLE, len(some) - len(looks.places)), (NEAR_KNOWN, int((~left).sum())))
             if n}

@@ -28,7 +28,7 @@ def write_text(found: Suspects, said: Mapping[Pair, Said], sent: Sent | None) ->
              f"{write_number(len(list_open(found.suspects, said)))} open; {write_number(found.judged)} of "
              f"{write_count(found.rows, 'label')} judged"]
     for judge in found.judges:
-        doubt = "" if judge.used else "; too few, so it was not used"
+        doubt = "" if judge.used else "; too few, or fewer than others do, so it was not used"
         doubt += "; its training set is unknown, these pictures came later" if judge.unknown_training_set else ""
         lines.append(f"  {judge.name} judged {write_number(judge.rows)}, and names {write_number(judge.agree)} of their labels"
                      f"{doubt}")
