@@ -30,6 +30,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from command.parent import end_with_parent
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 PICTURES = 50
 BOUNDARY = "0123456789abcdef"
@@ -204,7 +206,7 @@ def start_program(program: str, root: str, peers: str | None = None):
     command = ([peers, "-m", f"benchmarks.peer_{function}"] if program in HEALTH else
                [sys.executable, "-c", f"from benchmarks.serving import {function}; {function}()"])
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               start_new_session=True)
+                               start_new_session=True, preexec_fn=end_with_parent)
     try:
         until, live = time.monotonic() + START_S, f"http://127.0.0.1:{port}"
         while True:

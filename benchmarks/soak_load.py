@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from benchmarks.serving import free_port
+from command.parent import end_with_parent
 from contract import ids
 from tests.conftest import FAKE_AWS
 from tests.fakes.fault_proxy import KINDS, FaultProxy
@@ -103,7 +104,7 @@ def store(kind: str, folder: Path, hang_s: float = 1.0):
         return
     os.environ.update(FAKE_AWS)
     moto = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port := free_port())],
-                            stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+                            stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=end_with_parent)
     try:
         with FaultProxy(f"http://127.0.0.1:{port}", hang_s) as proxy:
             os.environ["AWS_ENDPOINT_URL"] = proxy.url
