@@ -4,7 +4,7 @@ A verdict is of an evaluation of the live version, role live, that ends with the
 evaluation is a report.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
@@ -101,7 +101,7 @@ def say_stale(decision: dict[str, Any]) -> str:
     return f"Nobody has judged it since {decision['as_of'][:10]}. Then: {decision['sentence']}"
 
 
-def find_bound(decision: dict[str, Any] | None) -> float | None:
+def find_bound(decision: Mapping[str, Any] | None) -> float | None:
     """Finds the bound of the accuracy gate in a decision; None without a decision, or a bound in it."""
     gates = decision["gates"] if decision else []
     return next((gate.get("bound") for gate in gates if gate.get("gate") == "accuracy"), None)

@@ -3,7 +3,6 @@
     python -m training.speed --root R --model M [--version V …] [--json]
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from contract.registry import Registry, check_version
 from contract.settings import Settings
 from contract.storage import open_root
@@ -54,4 +54,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -24,6 +24,7 @@ import click
 from command.child import is_setting
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
+from command.process import end_with
 from contract.documents.card import Card
 from contract.errors import TrialFailed
 from contract.registry import Registry, check_version
@@ -164,4 +165,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -9,6 +9,7 @@ from typing import Any
 
 from contract.documents.evaluation import Delay, Evaluation, SinceDataset, Window
 from contract.documents.version_figures import Figure, OfClass, Version
+from contract.evaluations import find_bound
 from contract.evidence.automatic import choose_accepted
 from contract.texts import figures as figure_text
 from contract.texts.gates import say_test, write_gate
@@ -86,7 +87,7 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
          sources: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The values of the template; `sources` is what jobs/reports/sources.py found beside the document."""
     beside = NOTHING | dict(sources or {})
-    bound = next((g.get("bound") for g in (decision or {}).get("gates", ()) if g["gate"] == "accuracy"), None)
+    bound = find_bound(decision)
     versions = [_version(name, evaluation["versions"][name], beside["class_days"].get(name, {}),
                          beside["checking"].get(name))
                 for name in newest_first(evaluation, decision)]

@@ -71,8 +71,9 @@ def test_no_command_ends_otherwise_than_it_says_in_a_thousand_runs(tmp_path):
     assert codes == {0: RUNS}, f"{DAY} {MODEL}"
 
 
-def test_every_command_of_the_jobs_ends_so():
+def test_every_command_ends_so():
     """Their processes have pyarrow's threads."""
-    texts = {path: path.read_text() for path in sorted((REPO / "jobs").rglob("*.py"))}
+    folders = ("command", "emr", "jobs", "pipeline", "training")
+    texts = {path: path.read_text() for folder in folders for path in sorted((REPO / folder).rglob("*.py"))}
     programs = {path: text for path, text in texts.items() if 'if __name__ == "__main__":\n' in text}
     assert len(programs) > 20 and not [path for path, text in programs.items() if "\n    end_with(" not in text]
