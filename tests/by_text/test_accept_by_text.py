@@ -38,7 +38,8 @@ def check(told, said, labelled, thresholds, weighted):
     assert told["share"] == (pytest.approx(len(taken) / len(said)) if said else None)
     if known:
         assert told["accuracy"]["value"] == pytest.approx(weigh(right, weighted) / weigh(known, weighted))
-        assert told["accuracy"]["low"] < told["accuracy"]["value"] <= told["accuracy"]["high"]
+        assert told["accuracy"]["low"] <= told["accuracy"]["value"] <= told["accuracy"]["high"]
+        assert told["accuracy"]["low"] < told["accuracy"]["high"]
     else:
         assert told["accuracy"]["value"] is None and told["accuracy"]["reason"] == "no labels"
 
