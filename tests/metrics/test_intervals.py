@@ -58,7 +58,7 @@ TRUTH = TRUTH / TRUTH.sum()
 
 @pytest.mark.parametrize("name", interval_coverage.CASES)
 def test_intervals_of_averages_cover(name):
-    """300 seeded runs, so some points beside the 93 to 99.8% of more (docs/log.md#figures)."""
+    """300 seeded runs, so some points beside the 91.8 to 98.6% of 2,000 (docs/log.md#figures)."""
     found = interval_coverage.row(name, runs=300)
     assert all(0.9 <= share <= 1 for share in found["covered"].values()), found
     assert found["zero_width"] == 0

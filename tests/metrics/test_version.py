@@ -20,6 +20,7 @@ def test_classes_and_averages_equal_scikit_learn(seed):
     labels, predicted = pairs(cells)
     found = one(cells)
     precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, zero_division=0)
+    assert len(found["per_class"]) == len(support) == 6
     for i, row in enumerate(found["per_class"]):
         assert row["support"] == support[i]
         assert [row[k]["value"] for k in ("precision", "recall", "f1")] == pytest.approx([precision[i], recall[i], f1[i]])

@@ -28,7 +28,7 @@ def graded(counts, weights=None):
 
 
 def walk(counts, target, level=0.05):
-    """The lowest bin by the rule, with scipy.stats alone; None."""
+    """The lowest bin by the rule, with scipy.stats alone; None where no set of bins is told."""
     right = wrong = 0
     found = None
     for k in range(19, -1, -1):

@@ -39,7 +39,7 @@ def test_chances_are_those_of_crowd_kit(name, iterations):
 
 
 def test_smoothing_moves_the_chances():
-    """So it is no part of the comparison; without it the two would agree whatever it does."""
+    """crowd-kit has none, so the comparison above says nothing of it."""
     crowd = CROWDS["few classes"]
     index = Index.of([crowd.votes])
     block = index.encode(crowd.votes)

@@ -83,7 +83,7 @@ def test_groups_are_dealt_evenly_and_do_not_follow_the_order_of_rows(items):
     dealt = deal(items, groups)
     sizes = np.bincount(dealt, minlength=groups)
     assert sizes.max() - sizes.min() <= 1 and (deal(items, groups) == dealt).all()
-    if items >= 1000:  # of the first half of the rows a group has as many as chance gives it, not half of its own
+    if items >= 1000:  # a group has as many rows of the first half as chance gives it, not exactly half of its own
         first = np.bincount(dealt[:items // 2], minlength=groups) / sizes
         chance = 0.25 / (items / groups)
         assert first.var() == pytest.approx(chance, rel=0.5)

@@ -1,4 +1,4 @@
-"""What seeing the answer adds, against independent oracles: statsmodels' and scipy's tests by hand, and simulation."""
+"""What seeing the answer adds, against scipy's binomial test and simulation."""
 
 import numpy as np
 import pytest

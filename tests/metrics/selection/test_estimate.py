@@ -40,7 +40,7 @@ def test_equal_weights_change_nothing_and_none_known_is_said():
 
 
 def test_rows_without_a_known_weight_stay_out_of_the_weighted_sums():
-    """Rule 4. What a gate wished for was not drawn: one such row must not undo the weights of all others."""
+    """Rule 4. Labels that a gate's wishes brought were not drawn: one such row must not undo the weights of all others."""
     found = version(cell("a", "a", origin="audit", p=0.5, n=30), cell("b", "a", origin="audit", p=0.125, n=10),
                     cell("b", "a", origin="audit", n=5))
     estimate = found["estimate"]
