@@ -116,7 +116,7 @@ def test_a_day_is_read_there_by_the_service_and_by_the_engines(far):
 
 
 def test_tasks_of_mapreduce_are_told_where(far, monkeypatch):
-    """Hadoop's streaming tasks have nothing of our environment; and a folder needs no words."""
+    """Hadoop's streaming tasks have nothing of our environment."""
     seen = {}
 
     class Job:

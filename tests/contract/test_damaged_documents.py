@@ -7,14 +7,14 @@ import logging
 import pytest
 
 from contract import jsonio, layout
-from contract.documents.card import Card, Preprocess
 from contract.errors import BadWeights, DamagedDocument, NoSuchVersion, UsageError
-from contract.registry import Registry, file_sha256, models
+from contract.registry import Registry, models
 from contract.runs import Run
 from contract.sequence import NumberedDocuments
 from contract.storage import open_storage, read_json
 from contract.stores.local import LocalStorage
 from contract.stores.store import may_be_key
+from tests.contract.test_registry import publish
 
 MEANS_NOTHING = {
     b"": "got no bytes", b'{"a": 1': "no whole JSON", b"\xff\xfe{": "no whole JSON", b'{"a": NaN}': "NaN is no number",
@@ -28,17 +28,6 @@ MEANS_NOTHING = {
 @pytest.fixture
 def registry(tmp_path):
     return Registry(LocalStorage(tmp_path / "root"), "digits")
-
-
-def publish(registry, tmp_path, live=None):
-    """A version; made live instead of `live`."""
-    (tmp_path / "w").write_bytes(b"weights")
-    version = registry.claim(by="test")
-    card = Card(model="digits", version=version, created_at="t", network="n", classes=["a"], preprocess=Preprocess(),
-                weights_sha256=file_sha256(tmp_path / "w"), weights_bytes=7)
-    registry.write_version(card, tmp_path / "w")
-    registry.promote(version, by="test", reason="r", expected_live=live)
-    return version
 
 
 @pytest.mark.parametrize("data", MEANS_NOTHING)
@@ -88,7 +77,7 @@ def test_a_sequence_goes_on_counting_and_sees_a_repair(tmp_path):
     (b'{"seq": 1e999', "1", "Until then nothing can be made live")])
 def test_of_a_damaged_newest_record_its_copy_is_known_or_the_record_before(registry, tmp_path, damage, copy, known, said):
     publish(registry, tmp_path)
-    publish(registry, tmp_path, live="1")
+    publish(registry, tmp_path)
     registry.storage.put("models/digits/history/00000002.json", damage)
     if copy:
         registry.storage.put(layout.live("digits"), copy)
@@ -112,7 +101,7 @@ def test_of_a_damaged_newest_record_its_copy_is_known_or_the_record_before(regis
 
 def test_an_old_damaged_record_stops_no_promotion(registry, tmp_path):
     publish(registry, tmp_path)
-    publish(registry, tmp_path, live="1")
+    publish(registry, tmp_path)
     registry.storage.put("models/digits/history/00000001.json", b"")
     fresh = Registry(registry.storage, "digits")
     assert (fresh.live(), fresh.newest_known()[1]) == ("2", None)
@@ -131,7 +120,7 @@ def test_files_of_others_beside_ours_are_none_of_ours(registry, tmp_path):
         registry.storage.put(folder, b"{")
     fresh = Registry(registry.storage, "digits")
     assert (fresh.live(), fresh.versions(), models(registry.storage)) == ("1", ["1"], ["digits"])
-    assert publish(fresh, tmp_path, live="1") == "2"
+    assert publish(fresh, tmp_path) == "2"
 
 
 def test_a_damaged_claim_stops_no_other(registry):
@@ -166,7 +155,7 @@ def test_a_card_and_weights_that_were_changed_together_are_not_served(registry, 
 
 def test_one_that_was_live_before_is_known_by_its_card_too(registry, tmp_path):
     publish(registry, tmp_path)
-    publish(registry, tmp_path, live="1")
+    publish(registry, tmp_path)
     assert sorted(registry.newest().state.cards) == ["1", "2"]
     forge(registry, "1")
     assert registry.load("2")[1] == b"weights"
@@ -184,7 +173,7 @@ def test_a_record_of_an_earlier_release_tells_no_digest_and_its_version_is_serve
         registry.storage.put(where, jsonio.dumps(record))
     fresh = Registry(registry.storage, "digits")
     assert fresh.load("1")[1] == b"weights" and fresh.newest().state.cards == {}
-    publish(fresh, tmp_path, live="1")
+    publish(fresh, tmp_path)
     assert list(fresh.newest().state.cards) == ["2"]
 
 
@@ -211,7 +200,7 @@ def test_a_version_that_is_no_number_is_not_there(registry, version):
 
 
 @pytest.mark.parametrize("root", ["s3://", "ftp://x", "file://[", "s3://a\0b", "/tmp/a\0b", "/tmp/\udcff", "~nobody-at-all/x", "://"])
-def test_a_root_that_is_none_is_a_usage_error(root):
+def test_what_is_no_root_is_a_usage_error(root):
     with pytest.raises(UsageError, match="expected"):
         open_storage(root)
 
@@ -223,7 +212,7 @@ def test_what_is_no_place_under_the_root_is_no_key(uri):
 
 
 @pytest.mark.parametrize("uri", ["images/ab/c.jpg", "a b/ü.png", "%2e%2e/x", "a//b", "..x/y"])
-def test_what_is_one_is_a_key(uri):
+def test_a_place_under_the_root_is_a_key(uri):
     assert may_be_key(uri)
 
 

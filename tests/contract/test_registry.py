@@ -17,6 +17,7 @@ from contract.errors import (
 )
 from contract.registry import Registry, check_version, file_sha256, models
 from contract.stores.local import LocalStorage
+from tests.contract.forgetful import Forgetful
 
 
 @pytest.fixture
@@ -168,10 +169,6 @@ def test_of_many_publishers_at_once_one_wins(registry, tmp_path):
 
 
 def test_a_store_without_conditional_writes_is_refused_before_anything_moves(tmp_path):
-    class Forgetful(LocalStorage):
-        def create(self, key, data):
-            self.put(key, data)
-
     registry = Registry(Forgetful(tmp_path / "root"), "digits")
     with pytest.raises(NoConditionalWrites, match="expected the store to refuse a second creation"):
         publish(registry, tmp_path)

@@ -11,8 +11,10 @@ from contract import run_owner
 from contract.errors import NoConditionalWrites, RunHeld, RunLost
 from contract.runs import Observer, Plan, Runs, Timing
 from contract.stores.local import LocalStorage
+from tests.contract.forgetful import Forgetful
 
 QUICK = Timing(beat=0.05, takeover=0.5)
+PATIENT = Timing(beat=0.05, takeover=60)  # of owners that live: a busy machine may hold back their beat
 AT_ONCE = Timing(beat=0.05, takeover=0)
 
 
@@ -48,9 +50,9 @@ def test_the_documents_lie_where_the_design_says(runs):
 
 
 def test_who_sees_the_beat_move_is_told_who_holds_the_run(runs):
-    run = runs.acquire(lambda: plan(), QUICK)
-    with run.keep_beating(QUICK.beat), pytest.raises(RunHeld, match=r"digits/1 .* held by host .*, process \d+, since 20"):
-        runs.acquire(lambda: plan(), QUICK)
+    run = runs.acquire(lambda: plan(), PATIENT)
+    with run.keep_beating(PATIENT.beat), pytest.raises(RunHeld, match=r"digits/1 .* held by host .*, process \d+, since 20"):
+        runs.acquire(lambda: plan(), PATIENT)
 
 
 def test_a_beat_that_stands_still_is_taken_over_and_its_owner_loses(runs):
@@ -104,9 +106,9 @@ def test_an_open_run_of_another_window_is_closed_when_its_owner_is_dead(runs):
 
 
 def test_an_open_run_of_another_window_whose_owner_lives_is_held(runs):
-    run = runs.acquire(lambda: plan("2026-11-19"), QUICK)
-    with run.keep_beating(QUICK.beat), pytest.raises(RunHeld, match="2026-11-19 to 2026-11-19"):
-        runs.acquire(lambda: plan("2026-11-20"), QUICK)
+    run = runs.acquire(lambda: plan("2026-11-19"), PATIENT)
+    with run.keep_beating(PATIENT.beat), pytest.raises(RunHeld, match="2026-11-19 to 2026-11-19"):
+        runs.acquire(lambda: plan("2026-11-20"), PATIENT)
     assert runs.newest().n == 1
 
 
@@ -119,51 +121,51 @@ def test_default_windows_mean_the_same_run_for_a_day():
 
 
 def test_who_waits_for_a_run_of_the_same_window_gets_how_it_ended(runs):
-    run = runs.acquire(lambda: plan(), QUICK)
-    with run.keep_beating(QUICK.beat):
-        threading.Timer(0.4, lambda: run.finish("healthy", 0, "All gates pass.")).start()
-        waited = runs.acquire(lambda: plan(), QUICK, wait=True)
+    run = runs.acquire(lambda: plan(), PATIENT)
+    with run.keep_beating(PATIENT.beat):
+        waited = runs.acquire(lambda: plan(), PATIENT, wait=True, say=lambda _: run.finish("healthy", 0, "All gates pass."))
     assert (waited.n, waited.owner, waited.end().status) == (1, None, "healthy")
 
 
 def test_who_waits_for_a_run_of_another_window_gets_a_run_of_its_own(runs):
-    run = runs.acquire(lambda: plan("2026-11-19"), QUICK)
-    with run.keep_beating(QUICK.beat):
-        threading.Timer(0.4, lambda: run.finish("healthy", 0, "")).start()
-        assert runs.acquire(lambda: plan(), QUICK, wait=True).n == 2
+    run = runs.acquire(lambda: plan("2026-11-19"), PATIENT)
+    with run.keep_beating(PATIENT.beat):
+        assert runs.acquire(lambda: plan(), PATIENT, wait=True, say=lambda _: run.finish("healthy", 0, "")).n == 2
 
 
 def test_a_run_that_follows_another_is_planned_after_it(runs):
     """What the run before made live is what the next one judges, also when it was started while that one worked."""
     live = ["1"]
-    run = runs.acquire(lambda: plan("2026-11-19"), QUICK)
+    run = runs.acquire(lambda: plan("2026-11-19"), PATIENT)
 
-    def publish():
+    def publish(_):
         live[0] = "2"
         run.finish("published", 0, "")
 
-    with run.keep_beating(QUICK.beat):
-        threading.Timer(0.4, publish).start()
-        assert runs.acquire(lambda: plan(live=live[0]), QUICK, wait=True).plan.live == "2"
+    with run.keep_beating(PATIENT.beat):
+        assert runs.acquire(lambda: plan(live=live[0]), PATIENT, wait=True, say=publish).plan.live == "2"
 
 
-def test_many_at_once_one_run_and_one_owner(runs, tmp_path):
-    won, barrier = [], threading.Barrier(8)
+def test_many_at_once_one_run_and_one_owner(tmp_path):
+    won, held, barrier, all_held = [], [], threading.Barrier(8), threading.Event()
 
     def start():
         barrier.wait()
         try:
-            run = Runs(LocalStorage(tmp_path / "root"), "digits").acquire(lambda: plan(), QUICK)
+            run = Runs(LocalStorage(tmp_path / "root"), "digits").acquire(lambda: plan(), PATIENT)
         except RunHeld:
+            held.append(True)
+            if len(held) == 7:
+                all_held.set()
             return
         won.append(run)
-        with run.keep_beating(QUICK.beat):
-            time.sleep(2 * QUICK.takeover)
+        with run.keep_beating(PATIENT.beat):
+            all_held.wait(60)
 
     threads = [threading.Thread(target=start) for _ in range(8)]
     [t.start() for t in threads]
     [t.join() for t in threads]
-    assert [(r.n, r.owner) for r in won] == [(1, 1)]
+    assert [(r.n, r.owner) for r in won] == [(1, 1)] and len(held) == 7
 
 
 def test_a_run_that_was_ended_by_another_is_lost(runs):
@@ -181,10 +183,6 @@ def test_only_an_owner_may_write(runs):
 
 
 def test_a_store_without_conditional_writes_holds_no_runs(tmp_path):
-    class Forgetful(LocalStorage):
-        def create(self, key, data):
-            self.put(key, data)
-
     with pytest.raises(NoConditionalWrites, match="two cycles could both win"):
         Runs(Forgetful(tmp_path), "digits").acquire(lambda: plan(), QUICK)
 

@@ -89,7 +89,7 @@ def test_a_converted_version_that_is_assessed_again_has_its_new_figure(registry,
 
 
 def test_a_report_reads_no_comparison_of_a_converted_version(registry, tmp_path, monkeypatch):
-    """The roles of stages may not: each report on a cluster would lack the section of its line."""
+    """The roles of stages may not read it: each report on a cluster would lack the section of its line."""
     version = publish(registry, tmp_path, parent="2")
     NumberedDocuments(registry.storage, layout.assessments(MODEL, version)).add({"first": make_section("d0")})
     plain = type(registry.storage).read
