@@ -19,6 +19,7 @@ from jobs.engines.question import Question
 from pipeline import cli
 from tests.engines import counted, embedded, mapreduce, spark_here
 from tests.inference.small_service import SmallService, application, serving
+from tests.notebooks.run_cells import run_cells
 from tests.pipeline.roots import DAY, MODEL, make_root
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -93,7 +94,7 @@ def test_what_needs_pictures_says_that_none_is_stored(root, spark, capsys, words
     assert "expected labelled predictions with stored images, got none: 200 x image not stored" in out.err
 
 
-def test_the_pages_show_it_and_hand_out_nothing(root, capsys):
+def test_the_pages_show_it(root):
     storage = open_root(root)
     for kind in samples.KINDS:
         if samples.read(storage, MODEL, DAY, kind) is None:
@@ -102,18 +103,10 @@ def test_the_pages_show_it_and_hand_out_nothing(root, capsys):
         for path in ("/reports", f"/audit?model={MODEL}&day={DAY}", f"/review?model={MODEL}&day={DAY}"):
             assert client.get(path, headers={"Accept": "text/html"}, follow_redirects=True).status_code == 200, path
         found = client.get("/reports", headers={"Accept": "text/html"}).text
-    assert "50%" in found or "49" in found
-
+    assert "50%" in found
 
 
 def test_the_notebook_that_reads_rows_runs(root, monkeypatch, capsys):
-    import matplotlib
-
-    matplotlib.use("Agg")
     monkeypatch.setenv("TRUEUP_ROOT", root)
-    space = {}
-    for cell in json.loads((NOTEBOOKS / "versions.ipynb").read_text())["cells"]:
-        if cell["cell_type"] == "code":
-            exec(compile("".join(cell["source"]), "versions", "exec"), space)
-            space["plt"].close("all")
+    run_cells(NOTEBOOKS / "versions.ipynb")
     assert "version 1: 200 labels" in capsys.readouterr().out

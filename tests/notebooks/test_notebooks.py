@@ -13,6 +13,7 @@ from contract.records import LABEL, PREDICTION
 from contract.storage import open_root
 from contract.stores.find_root import find_root
 from jobs import evaluate
+from tests.notebooks.run_cells import read_cells, run_cells
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, rows
 from tests.test_architecture import PACKAGES
 from tools import notebooks
@@ -21,10 +22,6 @@ HERE = Path(__file__).parents[2]
 NOTEBOOKS = sorted((HERE / "notebooks").glob("*.ipynb"))
 NAMES = ["accuracy", "policy", "versions"]
 USED = {"accuracy": {"contract"}, "policy": {"contract", "metrics"}, "versions": {"contract", "metrics"}}
-
-
-def cells(path, kind):
-    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == kind]
 
 
 @pytest.fixture
@@ -44,22 +41,18 @@ def test_there_are_three():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_it_runs_on_a_small_root(path, root, capsys):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    space = {}
-    for cell in cells(path, "code"):
-        exec(compile("".join(cell["source"]), path.name, "exec"), space)
-        space["plt"].close("all")
+    run_cells(path)
     assert "under version" in capsys.readouterr().out or path.stem == "policy"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_a_label_that_looks_like_a_formula_is_text(path, tmp_root, monkeypatch):
-    import matplotlib
+    def draw(plt):
+        for number in plt.get_fignums():
+            drawn.append(plt.figure(number))
+            drawn[-1].canvas.draw()
 
-    matplotlib.use("Agg")
-    storage = open_root(tmp_root, create=True)
+    storage, drawn = open_root(tmp_root, create=True), []
     predictions, labels = ([row | {k: f"$x_{{{row[k]}$" for k in row.keys() & {"label", "predicted_label"}} for row in part]
                            for part in rows(60, 40, 60))
     put_rows(storage, PREDICTION, "predictions", predictions)
@@ -67,26 +60,22 @@ def test_a_label_that_looks_like_a_formula_is_text(path, tmp_root, monkeypatch):
     assert evaluate.main(["--root", tmp_root, "--model", MODEL, "--as-of", f"{DAY}T23:59:59Z"]) == 0
     monkeypatch.setenv("TRUEUP_ROOT", tmp_root)
     monkeypatch.setenv("TRUEUP_MODEL", MODEL)
-    space = {}
-    for cell in cells(path, "code"):
-        exec(compile("".join(cell["source"]), path.name, "exec"), space)
-        for number in space["plt"].get_fignums():
-            space["plt"].figure(number).canvas.draw()
-        space["plt"].close("all")
+    run_cells(path, look=draw)
+    assert len(drawn) >= 2
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_it_reads_through_contract_and_metrics_and_ends_with_a_question(path):
-    text = "\n".join("".join(cell["source"]) for cell in cells(path, "code"))
+    text = "\n".join("".join(cell["source"]) for cell in read_cells(path, "code"))
     ours = re.findall(rf"^(?:from|import) ({'|'.join(PACKAGES)})\b", text, re.MULTILINE)
     assert set(ours) == USED[path.stem]
-    assert "".join(cells(path, "markdown")[-1]["source"]).startswith("## A question")
-    assert "# change me" in "".join(cells(path, "code")[-1]["source"])
+    assert "".join(read_cells(path, "markdown")[-1]["source"]).startswith("## A question")
+    assert "# change me" in "".join(read_cells(path, "code")[-1]["source"])
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_it_can_be_read_without_running(path):
-    code = cells(path, "code")
+    code = read_cells(path, "code")
     pictures = [out for cell in code for out in cell["outputs"] if "image/png" in out.get("data", {})]
     assert len(pictures) >= 2 and all(cell["execution_count"] for cell in code)
     assert not [out for cell in code for out in cell["outputs"] if out["output_type"] == "error"]
@@ -118,13 +107,7 @@ def no_data(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_it_survives_an_evaluation_without_data(path, no_data, capsys):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    space = {}
-    for cell in cells(path, "code"):
-        exec(compile("".join(cell["source"]), path.name, "exec"), space)
-        space["plt"].close("all")
+    run_cells(path)
     assert "Nothing is drawn below" in capsys.readouterr().out
 
 
@@ -148,7 +131,7 @@ def test_its_outputs_were_made_from_its_code(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 def test_it_divides_no_counts_itself(path):
-    for cell in cells(path, "code"):
+    for cell in read_cells(path, "code"):
         divided = [node for node in ast.walk(ast.parse("".join(cell["source"]))) if isinstance(node, ast.BinOp)
                    and isinstance(node.op, ast.Div)]
         assert [ast.unparse(node) for node in divided if ast.unparse(node) != "policy.false_alarms_per_year / 365"] == []
