@@ -8,7 +8,6 @@ from contract.days import prediction_days
 from contract.documents import expiry, gold, manifest
 from contract.documents.expiry import ExpiredPictures
 from contract.errors import Expired, ForeignSchema
-from contract.registry import models
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns
 from contract.stores.store import Storage, create_if_absent
@@ -35,8 +34,8 @@ def find_needed(storage: Storage, wanted: set[str], days: Sequence[str]) -> set[
     for name in storage.folders(layout.datasets()):
         if storage.exists(layout.manifest(name)):
             found.update(manifest.read_index(storage, manifest.load(storage, name), ["image_sha256"])["image_sha256"].to_pylist())
-    for model in models(storage):
-        found.update(answer.image_sha256 for answer in gold.read_gold(storage, model).values())
+    for folder in storage.folders(layout.all_samples()):  # a model need not be published to have gold items
+        found.update(answer.image_sha256 for answer in gold.read_gold(storage, layout.decode_name(folder)).values())
     return wanted & found
 
 

@@ -1,27 +1,29 @@
 """Pictures and rows go by age: what is needed stays, counts stay good, and everybody says expired instead of missing."""
 
-import json
 import random
 import shutil
 from datetime import timedelta
 
 import pytest
 
-from contract import clock, ids, layout
+from command.load_settings import load
+from contract import clock, layout
 from contract.counts_store import CountsDocument
 from contract.documents import expiry
+from contract.documents.gold import GoldAnswer, add_gold
 from contract.errors import Expired, UsageError
 from contract.records import LABEL, PREDICTION
+from contract.registry import Registry
 from contract.rows.listing import list_day
 from contract.storage import open_root, open_storage
 from jobs import compact, evaluate, expire, lineage, report
 from jobs.datasets.images import MISSING, Look, explain_missing
 from tests import generate
 from tests.faults import AFTER, Died, FaultyStorage, Process
+from tests.jobs.two_days import OLD, YOUNG, at_noon, find_id
 from tests.pipeline import small_dataset
 from tests.pipeline.roots import MODEL, put_rows
 
-OLD, YOUNG = (clock.day_of(clock.now() - timedelta(days=n)) for n in (50, 2))
 SETTINGS = ("--set", "serve.label_days=20", "--set", "retention.rows_days=30", "--set", "retention.pictures_days=10")
 HASHES = {name: name * 64 for name in "abc"}  # of the old day alone, of both days, of the young day alone
 
@@ -30,10 +32,9 @@ def make(root):
     """An old and a young day, each with two predictions with pictures and a label; one picture is of both days."""
     storage = open_root(root, create=True)
     for day, names in ((OLD, "ab"), (YOUNG, "bc")):
-        noon, predictions, labels = clock.parse_moment(f"{day}T12:00:00Z"), [], []
+        predictions, labels = [], []
         for n, name in enumerate(names):
-            at, key = noon + timedelta(seconds=n), layout.image(HASHES[name], "png")
-            made = ids.uuid7(at, entropy=f"{day}{n}".encode()[-10:])
+            made, at, key = find_id(day, n), at_noon(day, n), layout.image(HASHES[name], "png")
             predictions.append({"prediction_id": made, "predicted_at": at, "model": MODEL, "model_version": "1",
                                 "confidence": 0.9, "predicted_label": "a", "role": ("live", "shadow")[n],
                                 "image_sha256": HASHES[name], "image_uri": key})
@@ -44,21 +45,6 @@ def make(root):
         put_rows(storage, LABEL, "labels", labels[:1], day)
         put_rows(storage, LABEL, "labels", labels[1:], day, "w2")
     return storage
-
-
-def find_id(day, n):
-    return ids.uuid7(clock.parse_moment(f"{day}T12:00:00Z") + timedelta(seconds=n), entropy=f"{day}{n}".encode()[-10:])
-
-
-@pytest.fixture
-def say(tmp_root, capsys):
-    """Runs a command on the root; returns its document."""
-
-    def run(command, *options, code=0):
-        assert command.main(["--root", tmp_root, "--json", *options]) == code, capsys.readouterr().err
-        return json.loads(capsys.readouterr().out)
-
-    return run
 
 
 def pictures(storage):
@@ -168,14 +154,25 @@ def test_a_day_that_cannot_be_counted_for_good_stays(tmp_root, say, what):
     assert list_day(storage, OLD).predictions and expiry.find_rows(storage, OLD) is None
 
 
-def test_pictures_that_a_dataset_or_a_gold_item_has_stay(tmp_root, say, monkeypatch):
+def test_pictures_that_a_dataset_has_stay(tmp_root, say):
     """The next dataset takes over the rows of the one before, and reads their pictures again."""
     storage = make(tmp_root)
     small_dataset.put(storage, "d1", MODEL)
     assert say(expire, *SETTINGS)["kept"] == {OLD: 2} and pictures(storage) == set("abc")
     assert say(lineage, "--dataset", "d1")["expired_days"] == []
     shutil.rmtree(f"{tmp_root}/datasets")
-    assert pictures(storage) == set("abc"), "what is needed once stays when its day has gone"
+    say(expire, *SETTINGS)
+    assert pictures(storage) == set("abc"), "what was needed once stays when its day has gone"
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_pictures_that_a_gold_item_has_stay_whether_its_model_was_published_or_not(tmp_root, say, published):
+    storage = make(tmp_root)
+    if published:
+        Registry(storage, MODEL).claim(by="test")
+    add_gold(storage, GoldAnswer(model=MODEL, prediction_id=find_id(OLD, 0), label="a", predicted="a", bin=18,
+                                 image_sha256=HASHES["a"], at="", by="ana"))
+    assert say(expire, *SETTINGS)["kept"] == {OLD: 2} and pictures(storage) == set("abc")
 
 
 def test_a_row_of_an_expired_day_is_left_out_of_a_dataset_by_that_name(tmp_root, say):
@@ -194,8 +191,6 @@ def test_unreadable_predictions_stop_pictures_from_going(tmp_root, say):
 
 
 def test_settings_that_contradict_are_refused():
-    from command.load_settings import load
-
     for overrides, words in ((("retention.rows_days=500",), "pictures are found"), (
             ("retention.rows_days=30", "retention.pictures_days=30"), "expected more than serve.label_days")):
         with pytest.raises(UsageError, match=words):
@@ -205,8 +200,6 @@ def test_settings_that_contradict_are_refused():
 def test_a_death_at_any_write_leaves_the_figures_and_the_next_run_finishes(tmp_path, monkeypatch, say, tmp_root):
     monkeypatch.setattr("jobs.expiring.rows.AT_ONCE", 1)
     monkeypatch.setattr("jobs.expiring.pictures.AT_ONCE", 1)
-    from command.load_settings import load
-
     settings = load(overrides=[s for s in SETTINGS if s != "--set"])
     make(str(tmp_path / "start"))
 

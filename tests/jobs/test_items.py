@@ -1,11 +1,10 @@
 """`trueup items`: a day's items are made once, named as its counts, and go where its rows and pictures go."""
 
-import json
 from datetime import timedelta
 
 import pytest
 
-from contract import clock, ids, layout
+from contract import layout
 from contract.errors import USAGE
 from contract.records import LABEL, PREDICTION
 from contract.rows.items import load_items, read_items
@@ -15,19 +14,11 @@ from jobs import evaluate, expire, forget
 from jobs.engines.embedded import engine
 from jobs.labelled import items
 from jobs.reports import examples
+from tests.jobs.two_days import OLD, YOUNG, at_noon, find_id
 from tests.pipeline.roots import MODEL, put_rows
 
-OLD, YOUNG = (clock.day_of(clock.now() - timedelta(days=n)) for n in (50, 2))
 SETTINGS = ("--set", "serve.label_days=20", "--set", "retention.rows_days=30")
 WINDOW = ("--model", MODEL, "--from", OLD, "--to", YOUNG)
-
-
-def at_noon(day, n=0):
-    return clock.parse_moment(f"{day}T12:00:00Z") + timedelta(seconds=n)
-
-
-def find_id(day, n):
-    return ids.uuid7(at_noon(day, n), entropy=f"{day}{n}".encode()[-10:])
 
 
 def label(day, n, writer="w1"):
@@ -46,17 +37,6 @@ def storage(tmp_root):
         put_rows(storage, PREDICTION, "predictions", predictions, day)
         put_rows(storage, LABEL, "labels", [label(day, n) for n in range(2)], day)
     return storage
-
-
-@pytest.fixture
-def say(tmp_root, capsys):
-    """Runs a command on the root; returns its document."""
-
-    def run(command, *options, code=0):
-        assert command.main(["--root", tmp_root, "--json", *options]) == code, capsys.readouterr().err
-        return json.loads(capsys.readouterr().out)
-
-    return run
 
 
 def test_items_have_the_names_of_the_counts_and_are_made_once(storage, say, monkeypatch):
