@@ -11,7 +11,7 @@ from contract.counts_store import CountsDocument
 from contract.days import prediction_days
 from contract.documents import manifest
 from contract.errors import DamagedDocument, ForeignSchema, Mismatch, NotFound, TrueupError
-from contract.evaluations import read_evaluation
+from contract.evaluations import list_known_models, read_evaluation
 from contract.registry import Registry, models
 from contract.rows.listing import list_day, list_rows
 from contract.rows.reading import read_columns
@@ -26,10 +26,15 @@ SHOWN = 5  # names in a finding
 
 
 def check_contents(settings: Settings) -> Iterator[Row]:
-    """Yields a row for each check of each model, and for datasets, pictures and rows of all."""
+    """Yields a row for each check of each model, and for datasets, pictures and rows of all.
+
+    Of a model that was never published there are evaluations alone.
+    """
     storage = open_root(settings.need_root())
-    for model in models(storage):
-        for check in (check_history, check_versions, check_evaluations, check_run):
+    published = models(storage)
+    for model in list_known_models(storage):
+        checks = (check_history, check_versions, check_evaluations, check_run)
+        for check in checks if model in published else (check_evaluations,):
             yield check(storage, model)
     days = prediction_days(storage)
     yield check_numbers(storage, days[-settings.evaluate.days:])

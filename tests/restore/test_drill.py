@@ -15,6 +15,7 @@ from moto.s3.models import s3_backends
 
 from contract import clock, layout, sequence
 from contract.errors import UsageError
+from contract.records import LABEL, PREDICTION
 from contract.registry import Registry
 from contract.storage import open_root
 from contract.stores.s3_versions import require_versions
@@ -24,6 +25,7 @@ from pipeline import cli
 from pipeline.checks import machine
 from tests.inference.serving import serving, until
 from tests.pipeline.conftest import fake_stages  # noqa: F401  (a fixture)
+from tests.pipeline.roots import put_rows, rows
 from tests.upgrade.of_rules_1 import DAYS, MODEL, make_picture, stand_still, unpack
 
 PAGE = Path(__file__).parents[2] / "docs" / "restore.md"
@@ -73,7 +75,7 @@ def fill(root, **files):
     for key, data in files.items():
         storage.put(key, data)
     # A listing knows seconds: what was written so far was written an hour ago.
-    for (_, versions) in s3_backends["123456789012"]["aws"].buckets[name].keys.lists():
+    for _, versions in s3_backends["123456789012"]["aws"].buckets[name].keys.lists():
         for one in versions:
             one.last_modified -= timedelta(hours=1)
     return storage, clock.now() - timedelta(minutes=30)
@@ -223,13 +225,26 @@ def test_what_is_missing_is_named(tmp_path, capsys, gone, check, words):
     assert re.search(words, bad[check]["found"]) and bad[check]["do"], bad
 
 
+def test_evaluations_of_a_model_that_was_never_published_are_looked_at_too(tmp_root, capsys):
+    """The logs of another service's model."""
+    storage = open_root(tmp_root, create=True)
+    for record, table, made in zip((PREDICTION, LABEL), ("predictions", "labels"), rows(20, 15, 20, DAYS[0]), strict=True):
+        put_rows(storage, record, table, made, DAYS[0])
+    assert cli.main(["evaluate", "--root", tmp_root, "--model", "digits", "--as-of", "2026-11-28T00:00:00Z"]) == 0
+    capsys.readouterr()
+    assert look(capsys, tmp_root) == {}
+    for entry in list(storage.list("counts/")):
+        storage.delete(entry.key)
+    assert f"names counts of {DAYS[0]}" in look(capsys, tmp_root, code=1)["evaluations of digits"]["found"]
+
+
 def test_files_that_were_packed_are_not_missing(tmp_path, capsys):
     root = unpack(tmp_path)
     whole = Path(root, layout.row_file("labels", DAYS[0], "old", 1, 58))
-    rows = pq.read_table(whole)
+    packed = pq.read_table(whole)
     for first, last in ((1, 30), (31, 58)):
         half = Path(root, layout.row_file("labels", DAYS[0], "old", first, last))
-        pq.write_table(rows.slice(first - 1, last - first + 1), half)
+        pq.write_table(packed.slice(first - 1, last - first + 1), half)
     whole.unlink()
     shutil.rmtree(Path(root, layout.evaluations(MODEL)))  # of the whole file
     assert cli.main(["evaluate", "--root", root, "--model", MODEL, "--as-of", "2026-11-28T00:00:00Z"]) == 0
