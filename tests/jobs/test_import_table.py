@@ -1,6 +1,7 @@
 """`trueup import`: what enters, under which day, and that bad rows leave nothing behind."""
 
 import json
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,6 +9,7 @@ import pytest
 
 from contract.storage import open_storage
 from jobs import import_table
+from tests.jobs.stored_rows import read_rows
 
 P = "prediction_id,predicted_at,model,model_version,predicted_label,confidence,top_labels\n"
 UUID = "019e1234-5678-7abc-8def-0123456789ab"  # of 2026-05-10
@@ -15,13 +17,6 @@ UUID = "019e1234-5678-7abc-8def-0123456789ab"  # of 2026-05-10
 
 def run(root, table, path, *options):
     return import_table.main([table, str(path), "--root", root, *options])
-
-
-def rows(root, table):
-    storage = open_storage(root)
-    system, base = storage.arrow()
-    return [r | {"day": e.key.split("/")[1][3:]} for e in storage.list(f"{table}/")
-            for r in pq.read_table(f"{base}/{e.key}", filesystem=system, partitioning=None).to_pylist()]
 
 
 def put(path, text):
@@ -34,7 +29,7 @@ def test_predictions_from_csv(tmp_root, tmp_path):
                                        '"[""caf\u00e9 noir"", ""b""]"\n'
                                        'x,2026-05-11,m,3,"two\nlines",,\n')
     assert run(tmp_root, "predictions", path) == 0
-    first, second = rows(tmp_root, "predictions")
+    first, second = read_rows(tmp_root, "predictions")
     cafe = "caf\u00e9 noir"
     assert (first["predicted_label"], first["top_labels"], first["day"]) == (cafe, [cafe, "b"], "2026-05-10")
     assert first["predicted_at"].hour == 8 and (second["confidence"], second["day"]) == (None, "2026-05-11")
@@ -47,7 +42,7 @@ def test_labels_find_the_day_of_their_prediction(tmp_root, tmp_path):
     lines = [{"prediction_id": i, "label": "cat", "labeler": None, "labeled_at": "2026-05-12T00:00:00Z"} for i in ("x", UUID)]
     path = put(tmp_path / "l.jsonl", "\n".join(map(json.dumps, lines)))
     assert run(tmp_root, "labels", path) == 0
-    found = rows(tmp_root, "labels")
+    found = read_rows(tmp_root, "labels")
     assert [(r["prediction_id"], r["day"], r["origin"]) for r in found] == [(UUID, "2026-05-10", "import"),
                                                                           ("x", "2026-05-11", "import")]
     assert all(r["label_id"][14] == "7" for r in found)
@@ -73,9 +68,9 @@ BAD = [("x,2026-05-11,m,3,cat,1.5,", "row 2: column 'confidence': expected 0 to 
 def test_bad_rows_are_named_and_nothing_is_written(tmp_root, tmp_path, capsys, line, message):
     path = put(tmp_path / "p.csv", P + f"good,2026-05-11,m,3,cat,0.5,\n{line}\n")
     assert run(tmp_root, "predictions", path) == 1
-    assert f"{path}: {message}" in capsys.readouterr().err and not rows(tmp_root, "predictions")
+    assert f"{path}: {message}" in capsys.readouterr().err and not read_rows(tmp_root, "predictions")
     assert run(tmp_root, "predictions", path, "--skip-bad") == 0
-    assert message in capsys.readouterr().out and [r["prediction_id"] for r in rows(tmp_root, "predictions")] == ["good"]
+    assert message in capsys.readouterr().out and [r["prediction_id"] for r in read_rows(tmp_root, "predictions")] == ["good"]
 
 
 def test_a_label_without_a_prediction_needs_a_day(tmp_root, tmp_path, capsys):
@@ -83,15 +78,13 @@ def test_a_label_without_a_prediction_needs_a_day(tmp_root, tmp_path, capsys):
     assert run(tmp_root, "labels", path) == 1
     assert "row 1: no prediction 'nobody' in the root" in capsys.readouterr().err
     assert run(tmp_root, "labels", path, "--day", "2026-05-11") == 0
-    assert [r["day"] for r in rows(tmp_root, "labels")] == ["2026-05-11"]
+    assert [r["day"] for r in read_rows(tmp_root, "labels")] == ["2026-05-11"]
 
 
 @pytest.mark.parametrize("name, text, code, message", [
     ("p.txt", "", 2, "expected a file named .csv"), ("p.csv", "a,b\n1,2\n", 1, "prediction_id, predicted_at, .* missing"),
     ("p.parquet", "no", 1, "expected a Parquet file"), ("p.jsonl", "{", 1, "line 1: expected a JSON object")])
 def test_files_that_cannot_be_read(tmp_root, tmp_path, capsys, name, text, code, message):
-    import re
-
     assert run(tmp_root, "predictions", put(tmp_path / name, text)) == code
     assert re.search(message, capsys.readouterr().err)
 

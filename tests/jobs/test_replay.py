@@ -27,6 +27,7 @@ from jobs.reports.replay import write_replay_page
 from jobs.scoring.part import Job
 from tests.inference.serving import until
 from tests.jobs.replayed_root import AS_OF, DAYS, answer, make, predictor, replay_here, request
+from tests.jobs.stored_rows import read_rows
 from tests.pipeline.roots import put_rows
 
 
@@ -44,15 +45,13 @@ def root(made, tmp_path):
 
 
 def here(root, version="2", rows=8):
-    """The same without Spark: the parts in this process, in order."""
+    """(storage, job, what is left to do) of a replay whose parts are done in this process, without Spark."""
     storage, job = open_root(root), Job("m", version, 8, 1 << 20, 1 << 24, True, False)
     return storage, job, plan_window(storage, request(root), version, rows)
 
 
-def rows_of(root, role="replay"):
-    storage = open_root(root)
-    found = [r for e in storage.list("predictions/") for r in pq.read_table(storage.path(e.key), partitioning=None).to_pylist()]
-    return [r for r in found if r["role"] == role]
+def rows_of(root):
+    return [row for row in read_rows(root, "predictions") if row["role"] == "replay"]
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +86,10 @@ def test_tasks_may_import_the_modules_that_the_driver_may(root, monkeypatch):
     assert jobs[0].modules == ("my_networks",)
 
 
-def labels_of(root):
-    storage = open_root(root)
-    return [r for e in storage.list("labels/") for r in pq.read_table(storage.path(e.key), partitioning=None).to_pylist()]
-
-
 def test_accuracy_of_both_is_that_of_the_labels_by_origin(truth, root):
     _, document = replay_here(root)
-    said = [(r["origin"], r["label"], *truth[r["prediction_id"]][:2]) for r in labels_of(root) if r["prediction_id"] in truth]
+    labels = [row for row in read_rows(root, "labels") if row["prediction_id"] in truth]
+    said = [(row["origin"], row["label"], *truth[row["prediction_id"]][:2]) for row in labels]
     named = [row for row in said if row[1] != "≠"]
     assert document["labels"]["labelled"] == len(said) and document["labels"]["unnamed"] == len(said) - len(named) == 2
     assert set(document["labels"]["by_origin"]) == {row[0] for row in named} == {"audit", "review", "feedback"}
@@ -180,7 +175,6 @@ def test_two_versions_of_one_window_are_each_counted_by_themselves(root, capsys,
             labelled = of["by_origin"][origin]["labelled"]
             assert row["n"] <= labelled <= row["n"] + 2
             assert round(of["by_origin"][origin]["accuracy"]["value"] * labelled) == right[origin]
-
 
 
 def test_both_versions_together_are_doubted(root, capsys):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import binomtest
 
 from contract import layout
 from contract.records import PREDICTION
@@ -73,6 +74,7 @@ def test_figures_are_sums_over_pairs_however_they_come(seed):
         ((a, b, n) for (a, b), n in flips.items()), key=lambda f: (-f[2], f[0], f[1]))
     named = [p for p in pairs if p.label not in (None, "≠")]
     assert found["labels"]["unnamed"] == sum(p.label == "≠" for p in pairs) and found["labels"]["decides"] == "audit"
+    assert set(found["labels"]["by_origin"]) == {"audit", "review", "feedback"}
     for origin, of in found["labels"]["by_origin"].items():
         rows = [p for p in named if p.origin == origin]
         assert of["n"] == len(rows) == sum(row["n"] for row in of["per_class"])
@@ -90,12 +92,10 @@ def test_figures_are_sums_over_pairs_however_they_come(seed):
 
 
 def test_mcnemar_is_that_of_scipy():
-    from scipy.stats import binomtest
-
-    pairs, found = make_pairs(random.Random(9), 300), Comparison()
-    found.add(pairs)
-    for of in found.to_dict([], 1)["labels"]["by_origin"].values():
+    whole = Comparison()
+    whole.add(make_pairs(random.Random(9), 300))
+    by_origin = whole.to_dict([], 1)["labels"]["by_origin"]
+    assert set(by_origin) == {"audit", "review", "feedback"}
+    for of in by_origin.values():
         only, both = of["only_candidate"], of["only_candidate"] + of["only_live"]
         assert of["mcnemar"]["two_sided"] == pytest.approx(binomtest(only, both).pvalue)
-
-

@@ -15,13 +15,16 @@ from command.load_settings import load
 from contract import ids, layout
 from contract.errors import ForeignSchema, UsageError
 from contract.records import PREDICTION
+from contract.sections.pictures import choose_decoder
 from contract.storage import open_root
-from inference.model.predictor import Predictor
 from inference.model.preprocess import decode
 from jobs.score_images import PART, Item, add_plan, in_table, main, parts_left, plans, score, under
 from jobs.scoring import part as score_part
+from tests.inference import own_formats
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
+from tests.jobs.replayed_root import answer, predictor
+from tests.jobs.stored_rows import read_rows
 
 
 @pytest.fixture
@@ -48,28 +51,19 @@ def scored(root, folder, part=PART, **options):
 
 
 def rows_of(root):
-    storage = open_root(root)
-    return [r for e in storage.list("predictions/") for r in pq.read_table(storage.path(e.key), partitioning=None).to_pylist()]
+    return read_rows(root, "predictions")
 
 
 def test_rows_are_the_services_and_bad_images_have_a_reason(spark, root, folder):
     document = scored(root, folder, part=4)
     assert (document["found"], document["scored"], document["errors"]) == (11, 9, 2)
-    rows, model = rows_of(root), Predictor(*card_and_weights(root))
+    rows, model = rows_of(root), predictor(root, "1")
     assert {r["role"] for r in rows} == {"batch"} and len({r["prediction_id"] for r in rows}) == 9
     for row in rows:
-        data = open_root(root).read(row["image_uri"])
-        (label, p), *_ = model.top(model.probabilities(model.stack([model.prepare(data)]))[0], 1)
+        label, p = answer(model, open_root(root).read(row["image_uri"]))
         assert row["predicted_label"] == label and row["confidence"] == pytest.approx(p, abs=1e-4)  # kernels add in another order
         assert row["source_uri"].endswith("%20x.jpg") and row["top_labels"][0] == label and row["recorded_at"]
     assert {e["reason"].split(",")[0] for e in document["first_errors"]} >= {"expected a JPEG"}
-
-
-def card_and_weights(root):
-    from contract.registry import Registry
-
-    registry = Registry(open_root(root), "m")
-    return registry.card("1"), registry.weights("1")
 
 
 def test_a_repeat_scores_only_what_is_new(spark, root, folder):
@@ -154,7 +148,7 @@ def test_from_s3_to_s3(spark, s3_root, folder):
     assert (document["scored"], document["errors"]) == (9, 1)
 
 
-def test_pictures_are_redacted_before_they_are_hashed_and_kept(spark, root, folder, monkeypatch):
+def test_pictures_are_redacted_before_they_are_hashed_and_kept(spark, root, folder):
     """In the workers, as in the service; a picture that the hook fails for is an error with its reason, and not kept."""
     hook = "tests.inference.redaction.hooks:inverted"
     settings = load(root=root, model="m", overrides=[f"serve.redact={hook}"])
@@ -167,9 +161,6 @@ def test_pictures_are_redacted_before_they_are_hashed_and_kept(spark, root, fold
 
 
 def test_a_format_of_ones_own_is_scored_in_the_workers_as_the_service_does(spark, root, tmp_path):
-    from contract.sections.pictures import choose_decoder
-    from tests.inference import own_formats
-
     name, made = "tests.inference.own_formats:decode", tmp_path / "own"
     made.mkdir()
     pixels = np.random.default_rng(1).integers(0, 256, (20, 30, 3), dtype=np.uint8)

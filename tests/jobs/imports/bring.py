@@ -3,7 +3,7 @@
 import json
 
 from jobs import evaluate, import_table
-from tests.jobs.test_import_table import rows
+from tests.jobs.stored_rows import read_rows
 
 COLUMNS = "prediction_id,predicted_at,model,model_version,predicted_label,confidence"
 SAID = "prediction_id,label,labeler,labeled_at"
@@ -23,7 +23,7 @@ def bring(root, table, path, *options):
 
 def labels_of(root):
     """(prediction id, day, label) of every label in the root, sorted."""
-    return sorted((r["prediction_id"], r["day"], r["label"]) for r in rows(root, "labels"))
+    return sorted((r["prediction_id"], r["day"], r["label"]) for r in read_rows(root, "labels"))
 
 
 def accuracy(capsys, *options):

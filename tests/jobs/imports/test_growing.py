@@ -7,7 +7,7 @@ import pytest
 from jobs.imports import growing
 from tests.jobs.imports.bring import COLUMNS, bring, put
 from tests.jobs.imports.foreign.test_data_capture import event
-from tests.jobs.test_import_table import rows
+from tests.jobs.stored_rows import read_rows
 
 NAMED = ("--model", "m", "--model-version", "3")
 
@@ -24,7 +24,7 @@ def run(capsys, root, folder, *options, table="predictions"):
 
 
 def ids(root, table="predictions"):
-    return sorted(r["prediction_id"] for r in rows(root, table))
+    return sorted(r["prediction_id"] for r in read_rows(root, table))
 
 
 def test_each_hour_takes_what_is_new(tmp_root, tmp_path, capsys):

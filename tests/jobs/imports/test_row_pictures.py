@@ -12,7 +12,7 @@ from jobs import import_table
 from jobs.imports.row_pictures import Place
 from tests.inference.small_service import picture
 from tests.jobs.imports.bring import put
-from tests.jobs.test_import_table import rows
+from tests.jobs.stored_rows import read_rows
 
 HEAD = "prediction_id,predicted_at,predicted_label,confidence,image_uri,source_uri,image_sha256"
 HASH = {i: hashlib.sha256(picture(i)).hexdigest() for i in range(3)}
@@ -37,7 +37,7 @@ def bring(folder, capsys, line, *options):
     code = import_table.main(["predictions", str(file), "--root", root, "--model", "m", "--model-version", "1", "--images",
                               str(folder / "pictures"), "--json", *options])
     said = capsys.readouterr()
-    return code, json.loads(said.out) if code == 0 else said.err, rows(root, "predictions") if code == 0 else []
+    return code, json.loads(said.out) if code == 0 else said.err, read_rows(root, "predictions") if code == 0 else []
 
 
 @pytest.mark.parametrize(("names", "which"), [

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.jobs.imports.bring import SAID, accuracy, bring, put
-from tests.jobs.test_import_table import rows
+from tests.jobs.stored_rows import read_rows
 
 NAMED = ("--model", "m", "--model-version", "3")
 
@@ -50,7 +50,7 @@ CASES = [
 def test_answers_in_the_common_forms(tmp_root, tmp_path, classes, data, more, named, top):
     path = put(tmp_path / "c.jsonl", [event(data, **more)])
     assert bring(tmp_root, "predictions", path, *NAMED, *(classes if named else ())) == 0
-    row, = rows(tmp_root, "predictions")
+    row, = read_rows(tmp_root, "predictions")
     assert (row["predicted_label"], row["confidence"], row["prediction_id"]) == ("dog", 0.7, "event-1")
     assert (row["model"], row["model_version"], row["day"]) == ("m", "3", "2026-11-18") and row["predicted_at"].hour == 17
     assert top is None or (row["top_labels"], row["top_probabilities"]) == (top[0], pytest.approx(top[1]))
@@ -78,7 +78,7 @@ def test_what_cannot_be_told_is_named_with_the_option_that_tells(tmp_root, tmp_p
     path = put(tmp_path / "c.jsonl", [event({"label": "cat", "score": 0.5}), event(data, **more)])
     assert bring(tmp_root, "predictions", path, *NAMED, *(classes if options is None else options)) == 1
     message = capsys.readouterr().err
-    assert f"{path}: line 2: " in message and said in message and rows(tmp_root, "predictions") == []
+    assert f"{path}: line 2: " in message and said in message and read_rows(tmp_root, "predictions") == []
 
 
 @pytest.mark.parametrize("data, paths", [
@@ -87,7 +87,7 @@ def test_what_cannot_be_told_is_named_with_the_option_that_tells(tmp_root, tmp_p
 def test_paths_say_where_the_answer_stands(tmp_root, tmp_path, classes, data, paths):
     options = ("--label-path", paths[0], "--confidence-path", paths[1])
     assert bring(tmp_root, "predictions", put(tmp_path / "c.jsonl", [event(data)]), *NAMED, *classes, *options) == 0
-    assert [(r["predicted_label"], r["confidence"]) for r in rows(tmp_root, "predictions")] == [("dog", 0.7)]
+    assert [(r["predicted_label"], r["confidence"]) for r in read_rows(tmp_root, "predictions")] == [("dog", 0.7)]
 
 
 @pytest.mark.parametrize("metadata, found", [
@@ -100,7 +100,7 @@ def test_ids_and_versions(tmp_root, tmp_path, capsys, metadata, found):
     if found[1] is None:
         assert "line 1: data capture does not say the model and its version: give --model-version" in capsys.readouterr().err
         assert bring(tmp_root, "predictions", path, *NAMED) == 0
-    assert [(r["prediction_id"], r["model_version"]) for r in rows(tmp_root, "predictions")] == [(found[0], found[1] or "3")]
+    assert [(r["prediction_id"], r["model_version"]) for r in read_rows(tmp_root, "predictions")] == [(found[0], found[1] or "3")]
 
 
 def test_a_folder_and_an_evaluation_in_place(tmp_path, tmp_root, capsys):
@@ -109,7 +109,7 @@ def test_a_folder_and_an_evaluation_in_place(tmp_path, tmp_root, capsys):
         lines = [event({"label": "dog", "score": 0.7}, n=n, inferenceTime=f"2026-11-18T{hour}:00:00Z")]
         put(folder / "pets/AllTraffic/2026/11/18" / hour / f"{n}.jsonl", lines)
     put(folder / ".cache/x.jsonl", ["{}"])
-    assert bring(tmp_root, "predictions", folder, *NAMED) == 0 and len(rows(tmp_root, "predictions")) == 2
+    assert bring(tmp_root, "predictions", folder, *NAMED) == 0 and len(read_rows(tmp_root, "predictions")) == 2
     labels = put(tmp_path / "l.csv", [f"event-{n},{said},ann,2026-11-19" for n, said in ((1, "dog"), (2, "cat"))], SAID)
     assert accuracy(capsys, "--predictions", folder, "--labels", labels)[1] == {"1": (2, 0.5)}
 

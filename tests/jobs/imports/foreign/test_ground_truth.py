@@ -7,7 +7,7 @@ import pytest
 from contract import ids
 from jobs import import_table
 from tests.jobs.imports.bring import COLUMNS, labels_of, put
-from tests.jobs.test_import_table import rows
+from tests.jobs.stored_rows import read_rows
 from tests.training.loop_root import LoopRoot, digits, png
 
 DAY = "2026-11-20"
@@ -39,7 +39,7 @@ def test_pictures_are_found_by_the_stored_image_or_by_a_prediction_id(loop, tmp_
     lines = [line(loop.uris[0], " seven "), line(loop.uris[1], "one"),
              line("s3://elsewhere/x.jpg", "two") | {"prediction_id": other}]
     assert run(tmp_root, tmp_path / "output.manifest", lines) == 0
-    found = {r["prediction_id"]: r for r in rows(tmp_root, "labels")}
+    found = {r["prediction_id"]: r for r in read_rows(tmp_root, "labels")}
     assert {i: r["label"] for i, r in found.items()} == {loop.made[0]: "seven", loop.made[1]: "one", other: "two"}
     assert {(r["labeler"], r["origin"], r["day"]) for r in found.values()} == {("labeling-job/shop", "import", DAY)}
     assert found[other]["labeled_at"].isoformat() == "2026-11-21T10:00:00.123456+00:00"
@@ -56,7 +56,7 @@ def chain(source, a, b):
 def test_of_chained_jobs_the_newest_answer_counts(loop, tmp_root, tmp_path):
     lines = [chain(loop.uris[0], "seven", "one"), chain(loop.uris[1], "one", "one")]
     assert run(tmp_root, tmp_path / "l.jsonl", lines) == 0
-    assert [r["label"] for r in rows(tmp_root, "labels")] == ["one", "one"]
+    assert [r["label"] for r in read_rows(tmp_root, "labels")] == ["one", "one"]
 
 
 def test_of_chained_jobs_without_a_class_in_common_one_is_named(loop, tmp_root, tmp_path, capsys):
@@ -67,7 +67,7 @@ def test_of_chained_jobs_without_a_class_in_common_one_is_named(loop, tmp_root, 
     assert "no line has an answer of the job 'nobody'; there are check, shop" in capsys.readouterr().err
     for job, said in (("shop", ["cat", "dog"]), ("labeling-job/check", ["cat", "day", "dog", "night"])):
         assert run(tmp_root, tmp_path / "l.manifest", lines, "--job", job) == 0
-        assert sorted(r["label"] for r in rows(tmp_root, "labels")) == said
+        assert sorted(r["label"] for r in read_rows(tmp_root, "labels")) == said
 
 
 @pytest.mark.parametrize("bad, said", [
@@ -81,8 +81,8 @@ def test_lines_that_cannot_be_taken_are_named_and_nothing_is_written(loop, tmp_r
 
     lines = [line(loop.uris[0], "fine"), bad]
     assert run(tmp_root, tmp_path / "output.manifest", lines) == 1
-    assert re.search(f"line 2: .*{said}", capsys.readouterr().err) and rows(tmp_root, "labels") == []
-    assert run(tmp_root, tmp_path / "output.manifest", lines, "--skip-bad") == 0 and len(rows(tmp_root, "labels")) == 1
+    assert re.search(f"line 2: .*{said}", capsys.readouterr().err) and read_rows(tmp_root, "labels") == []
+    assert run(tmp_root, tmp_path / "output.manifest", lines, "--skip-bad") == 0 and len(read_rows(tmp_root, "labels")) == 1
 
 
 def answer(name, at="2026-11-19T10:00:00.123456", **more):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.jobs.imports.bring import COLUMNS, SAID, bring, labels_of, put
-from tests.jobs.test_import_table import rows
+from tests.jobs.stored_rows import read_rows
 
 AT = "2026-11-19T10:00:00.123456Z"
 
@@ -45,7 +45,7 @@ def test_every_annotation_is_a_vote_and_cancelled_ones_are_counted(root, tmp_pat
                                  vote(choice("elk"), who=9, was_cancelled=True)), task(), task(vote()))
     assert bring(root, "labels", path, "--json") == 0
     out, err = capsys.readouterr()
-    found = {r["labeler"]: r for r in rows(root, "labels")}
+    found = {r["labeler"]: r for r in read_rows(root, "labels")}
     assert {who: (r["label"], r["saw_prediction"]) for who, r in found.items()} == {
         "anna@x.org": ("cat", None), "8": ("dog", True)}
     assert found["8"]["labeled_at"].isoformat() == "2026-11-19T10:00:00.123456+00:00" and found["8"]["origin"] == "import"
@@ -78,7 +78,7 @@ def test_where_the_prediction_is_found(root, tmp_path, of, options, found):
 ])
 def test_what_cannot_mean_one_thing_is_an_error(root, tmp_path, capsys, one, options, said):
     assert bring(root, "labels", export(tmp_path, one), *options) == 1
-    assert said in capsys.readouterr().err and rows(root, "labels") == []
+    assert said in capsys.readouterr().err and read_rows(root, "labels") == []
 
 
 def test_one_of_several_controls(root, tmp_path):
@@ -96,7 +96,8 @@ def test_json_min(root, tmp_path, capsys):
     path = export(tmp_path, small(), small({"choices": ["dog"]}, image="s3://b/img2.jpg", annotator="ben@x.org"), small(None))
     assert bring(root, "labels", path) == 0
     assert labels_of(root) == [("img1.jpg", "2026-11-18", "cat"), ("img2.jpg", "2026-11-18", "dog")]
-    assert {r["labeler"] for r in rows(root, "labels")} == {"7", "ben@x.org"} and "1 without an answer" in capsys.readouterr().err
+    assert {r["labeler"] for r in read_rows(root, "labels")} == {"7", "ben@x.org"}
+    assert "1 without an answer" in capsys.readouterr().err
     path = export(tmp_path, small(light="day"))
     assert bring(root, "labels", path) == 1
     assert "expected one key with the label, got light, pet. Name it" in capsys.readouterr().err

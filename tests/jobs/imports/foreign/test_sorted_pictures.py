@@ -5,7 +5,7 @@ import pytest
 from jobs.imports.foreign.sorted_pictures import is_sorted
 from tests.inference.small_service import picture
 from tests.jobs.imports.bring import bring, labels_of, put
-from tests.jobs.test_import_table import rows
+from tests.jobs.stored_rows import read_rows
 
 DAY = "2026-11-18"
 HEAD = "prediction_id,predicted_at,predicted_label,confidence"
@@ -39,7 +39,7 @@ def test_sorted_pictures_are_labels_of_their_predictions(root, tmp_path, capsys)
         assert bring(root, "labels", at, "--labeler", "ada") == 0
         assert "1 files not taken (e.g. dog/broken.png" in capsys.readouterr().err
     assert labels_of(root) == [("p0.png", DAY, "cat"), ("p1.png", DAY, "cat"), ("p2.png", DAY, "dog")]
-    assert {(r["labeler"], r["origin"], r["saw_prediction"]) for r in rows(root, "labels")} == {("ada", "import", None)}
+    assert {(r["labeler"], r["origin"], r["saw_prediction"]) for r in read_rows(root, "labels")} == {("ada", "import", None)}
 
 
 def test_a_picture_of_no_prediction_is_said(root, tmp_path, capsys):

@@ -9,7 +9,7 @@ from jobs import evaluate
 from jobs.imports.placing.place import Undecided, choose_day
 from jobs.imports.placing.predicted import Predicted
 from tests.jobs.imports.bring import COLUMNS, SAID, accuracy, bring, labels_of, put
-from tests.jobs.test_import_table import rows
+from tests.jobs.stored_rows import read_rows
 
 UUID = "019e1234-5678-7abc-8def-0123456789ab"  # of 2026-05-10
 IMAGES = [f"img{n:03}.jpg" for n in range(10)]
@@ -141,7 +141,7 @@ def test_a_live_prediction_goes_before_a_shadow_of_a_later_day(tmp_path, tmp_roo
                                                  ("predictions", f"{UUID},2026-05-10,m,1,cat,.9,2026-05-11", COLUMNS)])
 def test_the_day_of_an_id_goes_before_dt(tmp_path, tmp_root, capsys, table, line, header):
     assert bring(tmp_root, table, put(tmp_path / "t.csv", [line], header + ",dt")) == 0
-    assert [r["day"] for r in rows(tmp_root, table)] == ["2026-05-10"]
+    assert [r["day"] for r in read_rows(tmp_root, table)] == ["2026-05-10"]
     said = capsys.readouterr().err
     assert said.count("1 rows name another day than their prediction's") == 1 and "t.csv: row 1: dt '2026-05-1" in said
 

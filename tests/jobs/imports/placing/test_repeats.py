@@ -6,7 +6,7 @@ import pytest
 
 from jobs import evaluate
 from tests.jobs.imports.bring import COLUMNS, SAID, accuracy, bring, labels_of, put
-from tests.jobs.test_import_table import rows
+from tests.jobs.stored_rows import read_rows
 
 
 def two_versions(tmp_path):
@@ -24,7 +24,7 @@ def test_two_versions_that_scored_the_same_ids(tmp_path, tmp_root, capsys):
     assert "p.csv: row 9: 'img0'" in said and "--id-per-version" in said
     _, found = accuracy(capsys, "--predictions", p, "--labels", labels, "--id-per-version")
     assert found == {"1": (8, 0.625), "2": (8, 1.0)}
-    assert bring(tmp_root, "predictions", p) == 1 and rows(tmp_root, "predictions") == []
+    assert bring(tmp_root, "predictions", p) == 1 and read_rows(tmp_root, "predictions") == []
     for table, path in (("predictions", p), ("labels", labels)):
         assert bring(tmp_root, table, path, "--id-per-version") == 0
     assert len(labels_of(tmp_root)) == 16 and labels_of(tmp_root)[0] == ("img0@m@1", "2026-11-18", "cat")
@@ -39,7 +39,7 @@ def test_a_second_version_or_model_of_a_later_import(tmp_path, tmp_root, capsys)
         said = capsys.readouterr().err
         assert not lost or f"{lost} would not be counted" in said and "(in the root)" in said
     assert bring(tmp_root, "predictions", tmp_path / "m1.csv") == 0  # the same file again changes nothing
-    assert capsys.readouterr().err == "" and len(rows(tmp_root, "predictions")) == 3
+    assert capsys.readouterr().err == "" and len(read_rows(tmp_root, "predictions")) == 3
 
 
 def test_versions_apart_beside_rows_that_came_before(tmp_path, tmp_root, capsys):
@@ -57,7 +57,7 @@ def test_versions_apart_beside_rows_that_came_before(tmp_path, tmp_root, capsys)
 def test_another_role_is_no_repeat(tmp_path, tmp_root):
     lines = ["a,2026-11-18,m,1,cat,.9,", "a,2026-11-18,m,2,dog,.9,shadow"]
     assert bring(tmp_root, "predictions", put(tmp_path / "p.csv", lines, COLUMNS + ",role")) == 0
-    assert len(rows(tmp_root, "predictions")) == 2
+    assert len(read_rows(tmp_root, "predictions")) == 2
 
 
 def test_the_same_answer_again_is_named_and_another_one_refused(tmp_path, tmp_root, capsys):
