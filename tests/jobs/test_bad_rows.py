@@ -5,6 +5,7 @@ import io
 import struct
 import zlib
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -70,8 +71,6 @@ def loop(tmp_root):
 
 def rewrite(loop, **columns):
     """The day's predictions with some values of some columns replaced: {column: {row: value}}."""
-    import pyarrow as pa
-
     (key,) = [e.key for e in loop.storage.list("predictions/")]
     table = pq.read_table(pa.BufferReader(loop.storage.read(key)))
     rows = table.to_pylist()
@@ -107,7 +106,7 @@ def test_a_file_that_only_looks_like_rows_stops_no_report(loop, caplog):
     assert "foreign.parquet" in caplog.text and "cut.parquet" in caplog.text
 
 
-def test_forgetting_goes_past_damaged_documents_and_names_them(loop, capsys):
+def test_forgetting_goes_past_damaged_documents_and_names_them(loop):
     (uri, *_) = [e.key for e in loop.storage.list("images/")]
     name = uri.rpartition("/")[2].partition(".")[0]
     for dataset, damaged in (("d1", "manifest"), ("d2", "index")):
@@ -117,6 +116,6 @@ def test_forgetting_goes_past_damaged_documents_and_names_them(loop, capsys):
     done = forget.forget(loop.storage, name, asked=name, by="t")
     assert done["images"] == [uri] and not loop.storage.exists(uri)
     assert len(done["unread"]) == 3, done["unread"]
-    assert {"d1/manifest.json", "rows.parquet", "1/card.json"} == {
-        said for said in ("d1/manifest.json", "rows.parquet", "1/card.json") if any(said in line for line in done["unread"])}
+    for said in ("d1/manifest.json", "rows.parquet", "1/card.json"):
+        assert sum(said in line for line in done["unread"]) == 1, said
     assert done["datasets"] == []  # what the index of the first says is known without its manifest

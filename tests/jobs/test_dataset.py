@@ -18,6 +18,7 @@ from contract.errors import DONE, ERROR, EmptyData
 from contract.registry import Registry, file_sha256
 from contract.storage import open_root
 from jobs import dataset as dataset_job
+from jobs import import_images
 from jobs.datasets import petastorm_writer, tasks
 from tests.training.loop_root import LoopRoot, digits, jpeg, png
 
@@ -106,7 +107,7 @@ def test_others_read_it_plain_petastorm_and_pandas(loop):
     folder = loop.storage.path(f"datasets/{made.dataset}/{made.attempt}/train")
     with make_reader(f"file://{folder}", reader_pool_type="dummy") as reader:
         rows = {row.image_sha256: row for row in reader}
-    frame = pd.read_parquet([p for p in sorted(folder.glob("*.parquet"))])
+    frame = pd.read_parquet(sorted(folder.glob("*.parquet")))
     assert len(rows) == len(frame) == made.rows["train"]
     row = frame.iloc[0]
     assert rows[row.image_sha256].image.shape == (32, 32, 3) and rows[row.image_sha256].label == row.label
@@ -223,8 +224,6 @@ def test_an_export_names_a_picture_by_what_the_dataset_holds():
 
 
 def test_a_folder_of_class_folders_becomes_a_dataset(tmp_path, tmp_root, capsys):
-    from jobs import import_images
-
     pixels, labels = digits()
     for n in range(60):
         target = tmp_path / "mine" / f"class {int(labels[n]) % 2}"
@@ -239,7 +238,7 @@ def test_a_folder_of_class_folders_becomes_a_dataset(tmp_path, tmp_root, capsys)
 
 
 def test_on_s3_it_is_written_and_read_for_training(s3_root, pictures):
-    """Over HTTP against a real S3 API, by the ranks (which stage the files), by plain Petastorm, and by pandas."""
+    """Over HTTP, by the ranks (which stage the files), by plain Petastorm, and by pandas."""
     from petastorm import make_reader
 
     from jobs.datasets.petastorm_s3 import filesystem

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from contract import clock, ids, layout
+from contract.dataset_record import INDEX, ROW
 from contract.documents import manifest
 from contract.errors import DONE, ERROR, USAGE
 from contract.storage import open_root
@@ -16,6 +17,7 @@ from inference.outbox.outbox import Outbox
 from inference.outbox.shipper import Shipper
 from inference.outbox.tables import Image
 from jobs import forget
+from jobs.datasets.petastorm_writer import encode as parquet
 from jobs.forget import KEPT_OF_AN_ATTEMPT
 from pipeline import cli
 from tests.faults import AFTER, BEFORE, Died, Process, patched
@@ -44,7 +46,6 @@ def loop(tmp_root):
     """Two pictures with predictions, an attempt at a dataset by hand, two versions, reports."""
     loop = LoopRoot(tmp_root, "m")
     loop.pictures = [jpeg(1), jpeg(2)]
-    loop.ids = loop.day(DAY, [], []) or []
     loop.sha = hashlib.sha256(loop.pictures[0]).hexdigest()
     for data in loop.pictures:
         loop.storage.put(layout.image(hashlib.sha256(data).hexdigest(), "jpg"), data)
@@ -65,10 +66,7 @@ def loop(tmp_root):
 
 
 def dataset(storage, name: str, pictures: list[bytes], splits: list[str]) -> None:
-    """A finished attempt as jobs/dataset leaves it, without Spark."""
-    from contract.dataset_record import INDEX, ROW
-    from jobs.datasets.petastorm_writer import encode as parquet
-
+    """A finished attempt as jobs/dataset.py leaves it, without Spark."""
     rows = [dict.fromkeys(ROW.names) | dict.fromkeys(INDEX.names) | {
         "image_sha256": hashlib.sha256(d).hexdigest(), "image": d, "label": "a", "label_index": 0, "origin": "import",
         "votes": 1, "agreeing": 1, "day": DAY, "image_uri": "x", "width": 96, "height": 72, "split": s, "file": 0,
@@ -88,7 +86,7 @@ def dataset(storage, name: str, pictures: list[bytes], splits: list[str]) -> Non
     storage.create(layout.manifest(name), made.to_bytes())
 
 
-def test_no_byte_stays_and_the_versions_that_learnt_from_it_are_named(loop, tmp_root, tmp_path, capsys):
+def test_no_byte_stays_and_the_versions_that_learnt_from_it_are_named(loop, tmp_root, capsys):
     data, root = loop.pictures[0], Path(tmp_root)
     (root / "images" / loop.sha[:2] / ".trueup-7-dead").write_bytes(data[:len(data) // 2])  # of a shipper that died
     assert traces(root, data) == [".trueup-7-dead", f"{loop.sha}.jpg", "part-00000.parquet"]
@@ -101,12 +99,12 @@ def test_no_byte_stays_and_the_versions_that_learnt_from_it_are_named(loop, tmp_
     assert done["reports"] == [layout.evaluation("m", "a") + "report.html"]
     kept = {e.key.rpartition("/")[2] for e in loop.storage.list("datasets/")}
     assert kept == {"manifest.json", *KEPT_OF_AN_ATTEMPT} and manifest.load(loop.storage, "d1").erased == [loop.sha]
-    assert len(list(loop.storage.list("predictions/"))) == 2 and set(forget.EXTENSIONS) == set(EXTENSIONS.values())
+    assert len(list(loop.storage.list("predictions/"))) == 1 and set(forget.EXTENSIONS) == set(EXTENSIONS.values())
 
 
 def dying(n: int, when: str) -> Process:
     """A process that dies before or after its nth write."""
-    process = Process(lambda _: when if len(process.writes) == n else None)
+    process = Process(lambda _: when if len(process.writes) == n else None)  # it looks at itself
     return process
 
 

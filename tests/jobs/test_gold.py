@@ -93,7 +93,7 @@ def test_a_file_is_added_whole(root, say, tmp_path, name):
     assert say("add", str(path)) == {"model": MODEL, "added": [], "already": root.ids}
 
 
-def test_another_word_for_live_is_live_where_a_setting_says_so(root, say, tmp_path):
+def test_another_word_for_live_is_live_where_a_setting_says_so(root, say):
     """Rule 2 through this door, too: what is counted as live may be a gold item."""
     now = clock.parse_moment(f"{DAY}T12:00:00Z")
     one, sha256 = ids.uuid7(now), "d" * 64

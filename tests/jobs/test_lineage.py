@@ -5,12 +5,15 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from command.load_settings import load
+from contract import clock
 from contract.documents.card import Card, Preprocess
 from contract.records import PREDICTION
 from contract.registry import Registry, file_sha256
 from contract.storage import open_root
 from inference.pictures.detail import Details
 from jobs import lineage
+from jobs.dataset import make
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, rows
 from tests.training.loop_root import LoopRoot, digits, png
 
@@ -20,10 +23,6 @@ TRAINED = {"2": None, "3": "2"}  # version -> parent
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, without_spark):
     """Forty labelled digits, a dataset of them, and versions 2 and 3 that were trained on it; 1 has no card."""
-    from command.load_settings import load
-    from contract import clock
-    from jobs.dataset import make
-
     folder = tmp_path_factory.mktemp("lineage")
     pixels, labels = digits()
     loop = LoopRoot(str(folder / "root"))
@@ -64,7 +63,7 @@ def test_from_a_version_to_its_ancestors_datasets_and_labelers(root, capsys):
 def test_back_from_a_dataset_to_days_people_and_versions(root, capsys):
     folder, made, _ = root
     found = ask(capsys, folder, "--dataset", made.dataset)
-    given = pq.read_table(next((open_root(folder).path("labels/dt=2026-11-20")).glob("*.parquet")), columns=["labeler"])
+    given = pq.read_table(next(open_root(folder).path("labels/dt=2026-11-20").glob("*.parquet")), columns=["labeler"])
     assert set(found["labelers"]) == set(given.column(0).to_pylist())
     assert found["days"] == {"2026-11-20": sum(made.rows.values())} and found["trained"] == ["digits/2", "digits/3"]
 

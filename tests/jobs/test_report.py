@@ -82,7 +82,7 @@ def test_what_people_wrote_is_escaped():
     slices = [{"slice": HOSTILE, "value": HOSTILE, "model_version": HOSTILE, "origin": None, "predicted": "b",
                "label": None, "n": 1}]
     html = page.render(document(day(cells, people=people, slices=slices), model=HOSTILE,
-                                  partial=[{"file": HOSTILE, "reason": HOSTILE}]))
+                                partial=[{"file": HOSTILE, "reason": HOSTILE}]))
     assert "<img" not in html and "49" not in text(html)
     assert html.count("&lt;img src=x") > 10
 

@@ -18,6 +18,7 @@ from tests import generate
 
 DAY = "2026-11-20"
 TABLES = (("predictions", PREDICTION), ("labels", LABEL))
+ORIGINS = ("audit", "review", "import", "feedback")
 NOW = CompactSettings(files=2, grace_hours=0)
 LATER = CompactSettings(files=2)
 
@@ -69,9 +70,6 @@ def selected(storage):
     everybody = [row["prediction_id"] for _, row in rows_where(storage, "labels", DAY, "origin", ORIGINS, ("prediction_id",),
                                                                unreadable=None)]
     return Counter(everybody)
-
-
-ORIGINS = ("audit", "review", "import", "feedback")
 
 
 def others(storage):

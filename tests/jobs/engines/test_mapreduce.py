@@ -12,6 +12,7 @@ from command.command import run
 from contract.errors import Mismatch, UsageError
 from jobs.engines.mapreduce import engine, splits
 from jobs.engines.question import DayFiles, RawFile
+from jvm import java
 from tests.jobs import awkward
 from tests.prerequisites import need
 
@@ -33,8 +34,7 @@ def inline(logs):
 
 def counted(logs, runner, *arguments):
     _, storage, days = logs
-    return [awkward.as_python(c) for c in engine.count(storage, days, awkward.QUESTION, runner=runner,
-                                                          mrjob_args=arguments)]
+    return [awkward.as_python(c) for c in engine.count(storage, days, awkward.QUESTION, runner=runner, mrjob_args=arguments)]
 
 
 def test_every_kind_of_row_occurs(inline):
@@ -69,10 +69,8 @@ def test_hadoop_streaming_counts_the_same(logs, inline, tmp_path, monkeypatch):
 
 
 def hadoop_arguments(folder, jar):
-    """A Hadoop made of pyspark's own jars: pitfall 70."""
+    """Options of mrjob for a Hadoop made of pyspark's own jars."""
     import pyspark
-
-    from jvm import java
 
     conf = folder / "conf"
     conf.mkdir()

@@ -5,12 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from contract.storage import open_storage
-from jobs.engines import day_files
 from jobs.engines.question import Question, Slice
-from jobs.engines.spark import engine as spark
-from jobs.engines.spark import tasks
 from tests import generate
+from tests.engines import counted as counted_by
+from tests.engines import embedded, mapreduce, spark_here
 from tests.jobs import awkward
 
 DAY = "2026-11-20"
@@ -19,24 +17,7 @@ AS_OF = START + 5 * generate.DAY_US
 TIME = pa.timestamp("us", "UTC")
 
 
-def spark_task(storage, days, question):
-    for day in days:
-        yield spark.check_day(day, tasks.count_whole_day(storage, day, question))
-
-
-def embedded(storage, days, question):
-    from jobs.engines.embedded.engine import count
-
-    return count(storage, days, question)
-
-
-def mapreduce(storage, days, question):
-    from jobs.engines.mapreduce.engine import count
-
-    return count(storage, days, question, runner="inline")
-
-
-@pytest.fixture(params=[embedded, mapreduce, spark_task], ids=lambda engine: engine.__name__)
+@pytest.fixture(params=[embedded, lambda: mapreduce, lambda: spark_here], ids=["embedded", "mapreduce", "spark"])
 def counted(request, tmp_path):
     """A function: columns of predictions and labels beside the required ones -> what an engine counts."""
     def run(predictions, labels=None, slices=(), **options):
@@ -44,10 +25,8 @@ def counted(request, tmp_path):
             folder = tmp_path / name / f"dt={DAY}"
             folder.mkdir(parents=True)
             pq.write_table(pa.table(with_required(name, columns)), folder / "a.parquet", **options)
-        storage = open_storage(str(tmp_path))
-        days, left_out = day_files.read_footers(storage, [day_files.list_day(storage, DAY)], slices)
-        assert not left_out
-        return awkward.as_python(next(iter(request.param(storage, days, Question("m", AS_OF, slices=slices)))))
+        (found,) = counted_by(request.param(), tmp_path, [DAY], Question("m", AS_OF, slices=slices))
+        return awkward.as_python(found)
     return run
 
 

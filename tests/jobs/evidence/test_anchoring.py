@@ -42,7 +42,7 @@ def ask(storage, root, as_of=None):
 
 @pytest.fixture
 def storage(tmp_root):
-    """Eight predictions of "a"; an audit of the first six calls the fifth and sixth wrong; feedback on four of them."""
+    """Eight predictions of "a"; an audit of the first six calls two wrong; feedback on four of these, and on the last."""
     made = open_root(tmp_root, create=True)
     put_rows(made, PREDICTION, "predictions", [
         {"prediction_id": i, "predicted_at": NOON, "model": MODEL, "model_version": "1", "predicted_label": "a",

@@ -31,7 +31,7 @@ P = 0.4
 
 
 def write_day(storage, day, rng, count=1500, asked=1.0, sample=True, version="1", feedback=0.6):
-    """A day of which a share P is audited, whose mistakes feedback reports in 60% of cases; the truth of each prediction."""
+    """A day of which a share P is audited, whose mistakes feedback reports in 60% of cases; how many predictions are right."""
     noon = clock.parse_moment(f"{day}T12:00:00Z")
     predictions, labels, right = [], [], 0
     drawn = samples.draw(MODEL, day, "audit", Design("random-audit", "salt", p=P))
@@ -102,8 +102,8 @@ def test_it_is_the_audit_laid_over_all_traffic(audited):
 
 def list_audited_mistakes(storage, on, strategy, blind):
     """Label rows as the pages keep them: a list asked about what the audit called wrong, and the answers agree with it."""
-    rows = [row for key in storage.list(f"labels/dt={on}/") for row in
-            pq.read_table(io.BytesIO(storage.read(key.key))).to_pylist()]
+    rows = [row for entry in storage.list(f"labels/dt={on}/") for row in
+            pq.read_table(io.BytesIO(storage.read(entry.key))).to_pylist()]
     return [{"label_id": f"l{row['prediction_id']}", "prediction_id": row["prediction_id"], "label": "c", "labeler": "bea",
              "labeled_at": row["labeled_at"], "origin": "feedback", "saw_prediction": not blind, "strategy": strategy}
             for row in rows if row["origin"] == "audit" and row["label"] == "c"]

@@ -22,6 +22,7 @@ from tests.pipeline.roots import MODEL, put_rows
 DAY = clock.day_of(clock.now() - timedelta(days=2))
 NOON = clock.parse_moment(f"{DAY}T12:00:00Z")
 CLASSES, N = 4, 600
+NAMES = [ids.uuid7(NOON + timedelta(seconds=n), entropy=f"{n:010}".encode()) for n in range(N)]
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +36,14 @@ def made():
 def put(root, made, blind=True, origin="audit", extra=()):
     storage = open_root(root, create=True)
     truth, predicted, *votes = made
-    names = [ids.uuid7(NOON + timedelta(seconds=n), entropy=f"{n:010}".encode()) for n in range(N)]
     put_rows(storage, PREDICTION, "predictions", [
         {"prediction_id": i, "predicted_at": NOON, "model": MODEL, "model_version": "1", "predicted_label": f"c{p}",
-         "confidence": 0.5 + n % 7 / 20} for n, (i, p) in enumerate(zip(names, predicted, strict=True))], DAY)
+         "confidence": 0.5 + n % 7 / 20} for n, (i, p) in enumerate(zip(NAMES, predicted, strict=True))], DAY)
     put_rows(storage, LABEL, "labels", [
         {"label_id": f"{who} {i}", "prediction_id": i, "label": f"c{v}", "labeler": who, "labeled_at": NOON, "origin": origin,
          "saw_prediction": None if blind is None else not blind}
-        for who, of in zip(("ada", "bob"), votes, strict=True) for i, v in zip(names, of, strict=True)] + list(extra), DAY)
-    return storage, names
+        for who, of in zip(("ada", "bob"), votes, strict=True) for i, v in zip(NAMES, of, strict=True)] + list(extra), DAY)
+    return storage
 
 
 def ask(storage):
@@ -52,7 +52,7 @@ def ask(storage):
 
 
 def test_two_blind_people_tell_what_lies_behind_their_votes(tmp_root, made):
-    storage, _ = put(tmp_root, made)
+    storage = put(tmp_root, made)
     document, key = ask(storage)
     found = document["evidence"]["noise"]["versions"]["1"]
     truth, predicted, ada, bob = made
@@ -70,11 +70,10 @@ def test_two_blind_people_tell_what_lies_behind_their_votes(tmp_root, made):
 
 def test_three_blind_people_tell_a_rate_for_each_class(tmp_root, made):
     truth, rng = made[0], np.random.default_rng(9)
-    names = [ids.uuid7(NOON + timedelta(seconds=n), entropy=f"{n:010}".encode()) for n in range(N)]
     third = _err(truth, np.full(N, 0.1), CLASSES, rng)
     extra = [{"label_id": f"cyd {i}", "prediction_id": i, "label": f"c{v}", "labeler": "cyd", "labeled_at": NOON,
-              "origin": "audit", "saw_prediction": False} for i, v in zip(names, third, strict=True)]
-    document, _ = ask(put(tmp_root, made, extra=extra)[0])
+              "origin": "audit", "saw_prediction": False} for i, v in zip(NAMES, third, strict=True)]
+    document, _ = ask(put(tmp_root, made, extra=extra))
     found = document["evidence"]["noise"]["versions"]["1"]
     assert found["method"] == "triples" and found["tripled"] == N
     votes = np.concatenate(list(made[2:]) + [third])
@@ -87,7 +86,7 @@ def test_three_blind_people_tell_a_rate_for_each_class(tmp_root, made):
 
 @pytest.mark.parametrize("blind", [None, False])
 def test_votes_that_are_not_known_to_be_blind_tell_nothing(tmp_root, made, blind):
-    storage, _ = put(tmp_root, made, blind=blind, origin="import")
+    storage = put(tmp_root, made, blind=blind, origin="import")
     found = ask(storage)[0]["evidence"]["noise"]["versions"]["1"]
     assert found["votes"] == 0 and found["corrected"]["value"] is None and "no blind votes" in found["sentence"]
 
@@ -95,18 +94,17 @@ def test_votes_that_are_not_known_to_be_blind_tell_nothing(tmp_root, made, blind
 def test_blind_votes_of_another_origin_are_not_added(tmp_root, made):
     """Reviews were chosen, so they do not speak for the predictions that an audit speaks for."""
     _, predicted, *_ = made
-    names = [ids.uuid7(NOON + timedelta(seconds=n), entropy=f"{n:010}".encode()) for n in range(N)]
     extra = [{"label_id": f"cyd {i}", "prediction_id": i, "label": f"c{p}", "labeler": "cyd", "labeled_at": NOON,
-              "origin": "review", "saw_prediction": False} for i, p in zip(names[:50], predicted, strict=False)]
-    storage, _ = put(tmp_root, made, extra=extra)
+              "origin": "review", "saw_prediction": False} for i, p in zip(NAMES[:50], predicted, strict=False)]
+    storage = put(tmp_root, made, extra=extra)
     assert ask(storage)[0]["evidence"]["noise"]["versions"]["1"]["votes"] == 2 * N
 
 
 def test_gold_items_are_measured_by_blind_votes_of_all_days(tmp_root, made):
-    storage, names = put(tmp_root, made)
+    storage = put(tmp_root, made)
     truth, predicted, ada, bob = made
     for n in range(40):
-        add_gold(storage, GoldAnswer(model=MODEL, prediction_id=names[n], label=f"c{truth[n]}", predicted=f"c{predicted[n]}",
+        add_gold(storage, GoldAnswer(model=MODEL, prediction_id=NAMES[n], label=f"c{truth[n]}", predicted=f"c{predicted[n]}",
                                      bin=10, image_sha256="0" * 64, at=clock.iso(clock.now()), by="eve"))
     gold = ask(storage)[0]["evidence"]["noise"]["versions"]["1"]["gold"]
     right = truth[:40] == predicted[:40]

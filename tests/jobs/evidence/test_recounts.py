@@ -13,6 +13,7 @@ import pytest
 from contract.errors import Mismatch
 from contract.evidence.recounts import CLIENT, LABELER, read_changes
 from contract.records import LABEL
+from contract.rows.items import make_schema
 from contract.settings import EvaluateSettings, Settings
 from contract.storage import open_storage
 from jobs.count_window import evaluate
@@ -51,7 +52,7 @@ def take_away(root: Path, table: str, is_gone) -> None:
 
 def labelled(root: Path) -> Counter:
     """(cell, value) -> sum over the labelled cells."""
-    table = next(iter(counted(count, root, [DAY], QUESTION))).tables["cells"]
+    table = counted(count, root, [DAY], QUESTION)[0].tables["cells"]
     found = Counter()
     for row in table.filter(pc.is_valid(table["label"])).to_pylist():
         for name in VALUES:
@@ -77,7 +78,7 @@ def test_what_is_left_without_a_labeler_is_what_counting_without_their_rows_give
     people = [None, "ann", "bob", "dan"]  # ann and bob have a weight
     whole = awkward_root(tmp_path / "whole", seed)
     before, votes = labelled(whole), DayVotes(listed(list_items, whole, [DAY], QUESTION)[0].table, QUESTION)
-    assert sum(n for _, n in sorted(votes.count_labelers().items(), key=str)) == len(votes.labeler)
+    assert sum(votes.count_labelers().values()) == len(votes.labeler)
     for name in people:
         without = awkward_root(tmp_path / f"without-{name!r}", seed)
         take_away(without, "labels", lambda row, name=name: row.get("labeler") == name)
@@ -100,8 +101,6 @@ def test_what_is_left_without_a_client_is_what_its_predictions_leave(tmp_path):
 
 def votes_of(rows):
     """DayVotes of (client, [(labeler, label), ...]) with predicted label "a" throughout."""
-    from contract.rows.items import make_schema
-
     items = [{"prediction_id": str(n), "model_version": "1", "predicted": "a", "label": "a", "origin": "audit", "client": client,
               "votes": [{"labeler": who, "label": label, "labeled_at": at, "origin": "audit", "saw_prediction": False}
                         for at, (who, label) in enumerate(given)]} for n, (client, given) in enumerate(rows)]

@@ -1,5 +1,7 @@
 """Files as people have them, and what `trueup evaluate --predictions --labels` and `trueup import` make of them."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -26,9 +28,6 @@ def labels(*names, **columns):
 
 def put_csv(path, rows, delimiter=",", encoding="utf-8", newline="\n"):
     """As `csv` writes it: quoted where it must be."""
-    import csv
-    import io
-
     out = io.StringIO()
     # `csv` would not quote a line break that is none of its own.
     quoting = csv.QUOTE_ALL if newline == "\r" else csv.QUOTE_MINIMAL

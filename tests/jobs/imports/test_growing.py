@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from jobs import import_table
 from jobs.imports import growing
+from jobs.imports.found import Asked
+from jobs.imports.options import Reading
 from tests.jobs.imports.bring import COLUMNS, bring, put
 from tests.jobs.imports.foreign.test_data_capture import event
 from tests.jobs.stored_rows import read_rows
@@ -66,7 +69,7 @@ def test_a_kill_between_rows_and_record_repeats_nothing(tmp_root, tmp_path, caps
 
     remember = growing.remember
     monkeypatch.setattr(growing, "remember", die)
-    with pytest.raises(BaseException):  # noqa: B017 (a kill)
+    with pytest.raises(KeyboardInterrupt):
         growing.import_new(tmp_root, "predictions", folder, take(tmp_root))
     monkeypatch.setattr(growing, "remember", remember)
     assert ids(tmp_root) == ["event-0", "event-1"]
@@ -74,10 +77,7 @@ def test_a_kill_between_rows_and_record_repeats_nothing(tmp_root, tmp_path, caps
 
 
 def take(root):
-    from jobs import import_table
-    from jobs.imports.found import Asked
-    from jobs.imports.options import Reading
-
+    """What takes a file into the root, as the command does."""
     asked = Asked(fill={"model": "m", "model_version": "3"})
     return lambda path: import_table.import_into(root, "predictions", path, asked, False, None, Reading())
 

@@ -17,8 +17,6 @@ from jobs.imports import pictures
 from tests.inference import own_formats
 from tests.training.loop_root import digits
 
-FORMATS = "tests.inference.own_formats"
-
 
 @pytest.fixture(autouse=True)
 def _none_is_chosen_afterwards():
@@ -33,14 +31,14 @@ def twelve_bits(pixels):
 def save(folder, number, values):
     """The same kind of picture as a PNG, a TIFF, numpy's file or the made format, by turns."""
     folder.mkdir(parents=True, exist_ok=True)
-    image, out = Image.fromarray(values), io.BytesIO()
+    out = io.BytesIO()
     kind = ("png", "tif", "npy", "trim")[number % 4]
     if kind == "npy":
         np.save(out, values)
     elif kind == "trim":
         out.write(own_formats.encode(values))
     else:
-        image.save(out, {"png": "PNG", "tif": "TIFF"}[kind])
+        Image.fromarray(values).save(out, {"png": "PNG", "tif": "TIFF"}[kind])
     (folder / f"{number}.{kind}").write_bytes(out.getvalue())
 
 

@@ -6,8 +6,10 @@ import shutil
 import pytest
 from PIL import Image
 
+from contract import layout
 from contract.errors import ERROR, USAGE, BadImage, EmptyData, Mismatch
 from contract.storage import open_root
+from inference.model import foreign_picture
 from jobs import import_images
 from jobs.imports import pictures
 from tests.inference.made_pictures import encode, picture, pixels
@@ -40,7 +42,7 @@ def save(folder, ending, kind, seed, many):
         (folder / f"{n}.{ending}").write_bytes(encode(pixels(seed + n), kind))
 
 
-def test_every_file_is_taken_or_listed(folder, tmp_root):
+def test_every_file_is_taken_or_listed(folder):
     found = pictures.look_at(folder)
     assert found.empty == ["bird"] and found.converted == {"bmp": 5, "tiff": 5}
     pictures.require_classes(found, allow_empty=True)
@@ -104,8 +106,6 @@ def test_the_same_pixels_in_another_file_are_the_same_picture(tmp_path):
 
 
 def test_a_file_that_changes_meanwhile_and_one_that_was_erased(tmp_path, tmp_root):
-    from contract import layout
-
     save(tmp_path / "in" / "a", "png", "PNG", 1, 2)
     storage = open_root(tmp_root, create=True)
     found = pictures.look_at(tmp_path / "in")
@@ -133,8 +133,6 @@ def test_splits_are_wrong_usage(tmp_path, capsys):
 
 
 def test_a_huge_file_is_not_read(tmp_path):
-    from inference.model import foreign_picture
-
     with open(tmp_path / "huge.tif", "wb") as file:
         file.truncate(foreign_picture.MOST_BYTES + 1)
     with pytest.raises(BadImage, match="at most 256 MiB"):

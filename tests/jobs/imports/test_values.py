@@ -1,12 +1,17 @@
 """Numbers, times, lists and flags of imported rows: what is taken, what is said, and what cannot be."""
 
+from datetime import datetime
+
+import pyarrow as pa
 import pytest
 
+from contract import clock
 from contract.records import LABEL, PREDICTION
+from jobs import evaluate
 from jobs.imports import rows
 from jobs.imports.notes import Notes
 from jobs.imports.options import Reading
-from tests.jobs.imports.files import LATER, labels, predictions, put, put_csv, put_lines
+from tests.jobs.imports.files import LATER, labels, predictions, put, put_csv, put_lines, put_parquet
 
 MODEL = ("--model", "m", "--model-version", "1")
 
@@ -116,12 +121,6 @@ def test_a_day_alone_is_its_start_and_that_is_said(tmp_path):
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
 def test_times_in_parquet(tmp_path, unit, zone):
-    from datetime import datetime
-
-    import pyarrow as pa
-
-    from tests.jobs.imports.files import put_parquet
-
     at = datetime(2026, 11, 18, 9)
     table = predictions("cat", predicted_at=[at])
     (row,), _, changed = read(put_parquet(tmp_path / "p.parquet", table, predicted_at=pa.timestamp(unit, zone)))
@@ -129,8 +128,6 @@ def test_times_in_parquet(tmp_path, unit, zone):
 
 
 def test_a_minute_of_skew_is_no_future(runs, monkeypatch):
-    from contract import clock
-
     monkeypatch.setattr(clock, "now_us", lambda: clock.to_us(clock.parse_moment(LATER)) - 50_000_000)
     bring(runs, put_csv(runs.folder / "p.csv", predictions("cat", predicted_at=[LATER])))
     monkeypatch.setattr(clock, "now_us", lambda: clock.to_us(clock.parse_moment(LATER)) - 70_000_000)
@@ -150,7 +147,5 @@ def test_what_was_changed_is_said_once_for_each_kind(runs):
 
 
 def test_two_files_and_a_root_take_the_same_options(runs):
-    from jobs import evaluate
-
     assert "--encoding is for --predictions and --labels" in runs._finish(
         evaluate.main(["--root", str(runs.folder / "root"), "--model", "m", "--json", "--encoding", "cp1252"]), 2)

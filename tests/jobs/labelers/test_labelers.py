@@ -18,6 +18,9 @@ from contract.rows.items import load_items, read_items
 from contract.storage import open_root
 from jobs import evaluate, expire, report
 from jobs.labelers import command
+from jobs.labelers.make import choose_form
+from metrics.labelers.gathered import Gathered
+from metrics.labelers.votes import Index
 from tests.metrics.labelers.crowds import make_crowd
 from tests.pipeline.roots import MODEL, put_rows
 
@@ -70,11 +73,6 @@ def count(say, *options):
     return say(evaluate.main, "--from", DAYS[0], "--to", DAYS[-1], "--no-report", *options)
 
 
-def find_labels(crowd, chosen):
-    """How many pictures have the label that they show."""
-    return sum(int(label[1:]) == truth for label, truth in zip(chosen, crowd.truth, strict=True))
-
-
 def test_a_fit_knows_the_people_better_than_agreement_with_the_majority_does(crowd, say):
     found = fit(say, "--form", "full")
     right = {row["labeler"]: row["accuracy"] for row in found["people"]}
@@ -109,7 +107,7 @@ def test_what_a_fit_says_adds_up_and_is_stored(crowd, say, tmp_root):
     assert all(c["score"] == math.floor(math.log(c["probability"]) * 65536) for c in confusion)
 
 
-def test_a_fit_finds_more_of_the_true_labels_than_the_majority(crowd, say, tmp_root):
+def test_a_fit_finds_more_of_the_true_labels_than_the_majority(crowd, say):
     """Evaluated by a fit, each form labels more pictures right; the counts have names of their own."""
     fit(say, "--name", "full", "--form", "full")
     fit(say, "--name", "coin", "--form", "one-coin")
@@ -214,11 +212,7 @@ def test_nothing_can_be_told_of_people_who_judge_alone(tmp_root, say):
     ("full", {"items": 110, "people": 3, "classes": 2}),  # 110 votes each, 100 are enough
     ("one-coin", {"items": 90, "people": 3, "classes": 2}),
     ("one-coin", {"items": 1050, "people": 3, "classes": 21})])
-def test_the_form_is_chosen_by_classes_and_votes(tmp_path, form, size):
-    from jobs.labelers.make import choose_form
-    from metrics.labelers.gathered import Gathered
-    from metrics.labelers.votes import Index
-
+def test_the_form_is_chosen_by_classes_and_votes(form, size):
     votes = make_crowd(3, votes=3, skill=(0.6, 0.9), **size).votes
     index = Index.of([votes])
     block = index.encode(votes)

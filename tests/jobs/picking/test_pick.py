@@ -34,7 +34,7 @@ FIRST_DIGIT = TRAIN + HELD  # the digits after these are in no dataset
 
 
 class Root(LoopRoot):
-    """A root with a live version of digits; `answers` writes predictions with two logged probabilities."""
+    """A root with a live version of digits; `answer` writes predictions with two logged probabilities."""
 
     def answer(self, day, pictures, start=0, **more):
         at, rows = clock.parse_moment(f"{day}T00:00:01Z"), []

@@ -1,6 +1,7 @@
 """What the network sees: the head's input, a distance that finds dark days and calls no others, and what is left out says why."""
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -81,8 +82,6 @@ def test_without_torch_the_rest_is_as_it_was_and_the_reason_is_told(made, monkey
 
 
 def test_forgetting_a_picture_removes_what_a_version_made_of_its_day(made, tmp_path, capsys):
-    import shutil
-
     copy = tmp_path / "root"
     shutil.copytree(made[0].root.removeprefix("file://"), copy)
     storage = open_root(str(copy))

@@ -96,9 +96,9 @@ def test_no_pictures_by_setting(root):
 
 def test_the_index_lists_every_evaluation(root):
     storage, names, _ = rendered(root)
-    page = storage.read(layout.report_index(MODEL)).decode()
-    assert [name in page for name in names] == [True, True]
-    assert page.index(names[1]) < page.index(names[0]) and "2 evaluations, newest first." in page
+    shown = storage.read(layout.report_index(MODEL)).decode()
+    assert [name in shown for name in names] == [True, True]
+    assert shown.index(names[1]) < shown.index(names[0]) and "2 evaluations, newest first." in shown
 
 
 def test_the_tables_lie_where_sql_looks_for_partitions(root):
@@ -122,8 +122,8 @@ def test_two_evaluations_side_by_side(root):
     storage, names, _ = rendered(root)
     assert report.main(["--root", root, *COMMON, names[0], names[1]]) == 0
     key = layout.evaluation(MODEL, names[1]) + f"compare-{names[0]}-version-1.html"
-    page = storage.read(key).decode()
-    assert page.count("<h1>") == 1 and "class mix made" in page
+    shown = storage.read(key).decode()
+    assert shown.count("<h1>") == 1 and "class mix made" in shown
     with pytest.raises(NotFound, match="has a prediction of version 9"):
         report.command.callback(root=root, config=None, as_json=False, overrides=(), names=("1", "9"), model=MODEL,
                                 open_it=False, csv_folder=None)
@@ -168,7 +168,7 @@ def one_second(root):
     return storage, [f"{read_second(name)}-{digest}" for digest in reversed(later)], name
 
 
-def test_of_evaluations_within_one_second_the_later_one_is_the_newer_one_for_every_reader(one_second, tmp_path):
+def test_of_evaluations_within_one_second_the_later_one_is_the_newer_one_for_every_reader(one_second):
     storage, newest_first, before = one_second
     assert list_newest_first(storage, MODEL)[:4] == [*newest_first, before]
     assert newest(storage, MODEL) == newest_first[0]
@@ -177,7 +177,6 @@ def test_of_evaluations_within_one_second_the_later_one_is_the_newer_one_for_eve
     last = read_evaluation(storage, MODEL, newest_first[0])
     assert find_previous(storage, last, newest_first[0], ["1"])["id"] == newest_first[1]
     index.write(storage, MODEL)
-    page_ = storage.read(layout.report_index(MODEL)).decode()
-    places = [page_.index(name) for name in newest_first]
+    shown = storage.read(layout.report_index(MODEL)).decode()
+    places = [shown.index(name) for name in newest_first]
     assert places == sorted(places)
-

@@ -4,10 +4,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from contract import layout
 from contract.documents.erasures import Erasure
 from contract.documents.erasures import ask as erase
+from contract.documents.manifest import read_index
 from contract.errors import UsageError
 from contract.registry import Registry
 from contract.review.suspects import Suspects, read_newest
@@ -55,7 +57,7 @@ def shas(rows, places):
 
 def test_planted_errors_are_found_with_what_the_pictures_show(storage):
     rows, truth = make_rows(storage)
-    publish(storage, CLASSES, put_dataset(storage, "d0", make_rows(storage, 3)[0][:0], CLASSES).dataset)
+    publish(storage, CLASSES, put_dataset(storage, "d0", [], CLASSES).dataset)
     log_answers(storage, rows, answers_of(truth))
     found = find_suspects(storage, MODEL, put_dataset(storage, "d1", rows, CLASSES))
     assert {one.image_sha256: one.likely for one in found.suspects} == {rows[k]["image_sha256"]: truth[k] for k in WRONG}
@@ -157,7 +159,7 @@ def test_answers_that_agree_with_few_labels_are_not_used(storage):
 def test_a_version_that_heads_on_other_pictures_beat_does_not_judge(tmp_path):
     """After a drift: sure of what it says, and wrong on three of ten classes, it would call their right labels wrong."""
     digits = make_digits(str(tmp_path / "root"), "pixels", most=400)
-    rows = make.read_index(digits.storage, digits.made).to_pylist()
+    rows = read_index(digits.storage, digits.made).to_pylist()
     classes = digits.made.classes
     publish(digits.storage, classes, put_dataset(digits.storage, "d0", [], classes).dataset, live=False)
     wrong = {"7": "8", "3": "9", "2": "1"}
@@ -194,15 +196,15 @@ def test_a_class_that_the_other_folds_lack_is_not_judged(tmp_path):
     """One picture of a class stands in one fold, so no head that judges it ever learnt the class."""
     digits = make_digits(str(tmp_path / "root"), "pixels", most=200)
     storage = digits.storage
-    index = [row for row in make.read_index(storage, digits.made).to_pylist() if row["label"] != "7"]
+    index = [row for row in read_index(storage, digits.made).to_pylist() if row["label"] != "7"]
     index[0] |= {"label": "7"}
     found = find_suspects(storage, MODEL, put_dataset(storage, "d3", index, digits.made.classes))
     assert found.not_judged == {NO_JUDGE: 1} and index[0]["image_sha256"] not in {one.image_sha256 for one in found.suspects}
 
 
-def test_a_missing_and_an_erased_picture_stop_nothing(storage, tmp_path):
+def test_a_missing_and_an_erased_picture_stop_nothing(tmp_path):
     digits = make_digits(str(tmp_path / "digits"), "pixels", most=200)
-    rows = make.read_index(digits.storage, digits.made).to_pylist()
+    rows = read_index(digits.storage, digits.made).to_pylist()
     digits.storage.delete(rows[0]["image_uri"])
     digits.storage.put(rows[1]["image_uri"], b"no picture")
     erased = rows[2]["image_sha256"]
@@ -213,8 +215,6 @@ def test_a_missing_and_an_erased_picture_stop_nothing(storage, tmp_path):
 
 
 def test_nearly_equal_pictures_under_different_labels_are_suspects_both(storage):
-    from PIL import Image
-
     rows, truth = make_rows(storage, wrong={})
     pixels = np.kron(np.random.default_rng(5).integers(0, 255, (8, 8), dtype=np.uint8), np.ones((4, 4), np.uint8))
     brighter = np.asarray(Image.fromarray(pixels).point(lambda v: min(255, v + 1)))

@@ -1,11 +1,12 @@
 """Labels from a Ground Truth output manifest."""
 
 import json
+import re
 
 import pytest
 
-from contract import ids
-from jobs import import_table
+from contract import clock, ids
+from jobs import evaluate, import_table
 from tests.jobs.imports.bring import COLUMNS, labels_of, put
 from tests.jobs.stored_rows import read_rows
 from tests.training.loop_root import LoopRoot, digits, png
@@ -24,7 +25,7 @@ def line(source: str, label: str | None, at: str = "2026-11-21T10:00:00.123456",
 def loop(tmp_root):
     loop = LoopRoot(tmp_root, "m")
     loop.pictures = [png(p) for p in digits()[0][:3]]
-    loop.made = loop.day(DAY, [*loop.pictures, loop.pictures[0]][:3], [None] * 3)
+    loop.made = loop.day(DAY, loop.pictures, [None] * 3)
     loop.uris = [f"s3://bucket/any/{loop.image(p)[1]}" for p in loop.pictures]
     return loop
 
@@ -35,7 +36,7 @@ def run(root, path, lines, *options):
 
 
 def test_pictures_are_found_by_the_stored_image_or_by_a_prediction_id(loop, tmp_root, tmp_path):
-    other = ids.uuid7(import_table.clock.parse_moment(f"{DAY}T09:00:00Z"))
+    other = ids.uuid7(clock.parse_moment(f"{DAY}T09:00:00Z"))
     lines = [line(loop.uris[0], " seven "), line(loop.uris[1], "one"),
              line("s3://elsewhere/x.jpg", "two") | {"prediction_id": other}]
     assert run(tmp_root, tmp_path / "output.manifest", lines) == 0
@@ -77,8 +78,6 @@ def test_of_chained_jobs_without_a_class_in_common_one_is_named(loop, tmp_root, 
     (line("", "x", type="groundtruth/object-detection"), "expected an answer of the type groundtruth/image-class"),
 ])
 def test_lines_that_cannot_be_taken_are_named_and_nothing_is_written(loop, tmp_root, tmp_path, capsys, bad, said):
-    import re
-
     lines = [line(loop.uris[0], "fine"), bad]
     assert run(tmp_root, tmp_path / "output.manifest", lines) == 1
     assert re.search(f"line 2: .*{said}", capsys.readouterr().err) and read_rows(tmp_root, "labels") == []
@@ -112,8 +111,6 @@ PREDICTED = [f"g{n},2026-11-18T0{n}:00:00Z,m,1,{said},.9" for n, said in enumera
     ([g(1, None, more={"job-a": 3}, **{"class-map": {"3": "dog"}})], (1, 1.0), ""),
 ])
 def test_manifests_as_people_have_them(tmp_path, capsys, lines, labelled, said):
-    from jobs import evaluate
-
     p = put(tmp_path / "p.csv", PREDICTED, COLUMNS)
     manifest = tmp_path / "out.manifest"
     manifest.write_text("\n".join(map(json.dumps, lines)), "utf-8-sig")

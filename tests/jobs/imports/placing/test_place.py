@@ -2,9 +2,11 @@
 
 import random
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from contract import clock
+from contract import clock, layout
 from jobs import evaluate
 from jobs.imports.placing.place import Undecided, choose_day
 from jobs.imports.placing.predicted import Predicted
@@ -115,11 +117,6 @@ def test_two_models_in_one_file(tmp_path, capsys):
 
 def test_rows_that_never_count_are_no_predictions(tmp_path, tmp_root, capsys):
     """Written by others: a row without a model a day later, and a file that is none."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from contract import layout
-
     one_day_each(tmp_path, tmp_root, DAYS[0])
     folder = tmp_path / "root" / layout.day_folder("predictions", "2026-11-18")
     folder.mkdir()

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from contract import layout
+from contract.storage import open_root
 from jobs import evaluate
 from tests.jobs.imports.bring import COLUMNS, SAID, accuracy, bring, labels_of, put
 from tests.jobs.stored_rows import read_rows
@@ -80,9 +82,6 @@ def test_a_label_of_an_answer_that_does_not_count(tmp_path, tmp_root, capsys, at
         lines = [f"a,2026-11-18T0{hour}:00:00Z,m,1,{said},.9", f"{said},2026-11-18,m,1,cat,.9"]
         path = put(tmp_path / f"{said}.csv", lines, COLUMNS)
         bring(f"{tmp_root}-{said}", "predictions", path)
-    from contract import layout
-    from contract.storage import open_root
-
     target = open_root(tmp_root, create=True)
     for said in ("cat", "dog"):
         source = open_root(f"{tmp_root}-{said}")
