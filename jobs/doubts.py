@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from contract.documents.evaluation import Doubt
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from jobs.doubtful_rows import describe_impossible, describe_orphans, describe_replayed, list_lost_versions
 from jobs.engines.question import Question
 from metrics.label_names import Strangers, find_missing_words, find_strangers
@@ -27,8 +28,7 @@ def find_doubts(storage: Storage, question: Question, counted: WindowCounts, cla
     """
     strangers = find_strangers(counted.total("pairs"), classes)
     found = [_doubt("no class named", _describe_strangers(strange), strange.version) for strange in strangers]
-    found += [_doubt("missing values", f"{n:,} labels are {word!r}, no class that the model knows, and what programs write where "
-                     f"a value is missing. They count as wrong: leave such rows out, or write a null.")
+    found += [_doubt("missing values", _describe_missing(word, n))
               for word, n in find_missing_words(counted.total("pairs"), classes).items()]
     if question.role == "live":
         found += [_doubt("without prediction", sentence) for sentence in _doubt_places(storage, counted, beyond)]
@@ -41,10 +41,15 @@ def find_doubts(storage: Storage, question: Question, counted: WindowCounts, cla
     found += [_doubt("version lost", sentence, version) for version, sentence in list_lost_versions(storage, question, crowded)]
     if odd := [day for day in counted.days if day.rows["impossible_predictions"] or day.rows["impossible_labels"]]:
         rows = {table: sum(day.rows[f"impossible_{table}"] for day in odd) for table in ("predictions", "labels")}
-        named = " and ".join(f"{n:,} rows of {table}" for table, n in rows.items() if n)
-        found.append(_doubt("impossible values", f"{named} hold a value that cannot be and count all the same. "
+        named = " and ".join(f"{write_count(n, 'row')} of {table}" for table, n in rows.items() if n)
+        found.append(_doubt("impossible values", f"{named} with a value that cannot be, counted all the same. "
                             f"{describe_impossible(storage, question, odd[-1].day)} Correct them where they are written."))
     return found
+
+
+def _describe_missing(word: str, n: int) -> str:
+    return (f"{write_count(n, 'label')} {'is' if n == 1 else 'are'} {word!r}, no class that the model knows, and what programs "
+            f"write where a value is missing. Counted as wrong: leave such rows out, or write a null.")
 
 
 def _doubt_places(storage: Storage, counted: WindowCounts, beyond: Sequence[str]) -> Iterator[str]:
@@ -52,11 +57,11 @@ def _doubt_places(storage: Storage, counted: WindowCounts, beyond: Sequence[str]
     late = [day for day in counted.days if 2 * day.rows["orphan"] > day.rows["labels"]]
     if late:
         worst = max(late, key=lambda day: day.rows["orphan"])
-        more = f" (and under {len(late) - 1} days more)" if late[1:] else ""
+        more = f" (and under {write_count(len(late) - 1, 'day')} more)" if late[1:] else ""
         yield (f"{worst.rows['orphan']:,} of {worst.rows['labels']:,} labels under labels/dt={worst.day}{more} are orphans: "
                f"{describe_orphans(storage, worst.day)}")
     if beyond:
-        more = f" (and {len(beyond) - 1} days more)" if beyond[1:] else ""
+        more = f" (and {write_count(len(beyond) - 1, 'day')} more)" if beyond[1:] else ""
         yield (f"not counted: labels/dt={beyond[0]}{more}, after the newest predictions: {describe_orphans(storage, beyond[0])}")
 
 

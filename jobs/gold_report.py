@@ -18,7 +18,7 @@ from contract.documents.version_figures import Figure
 from contract.records import LABEL
 from contract.rows.reading import rows_where
 from contract.stores.store import Storage
-from contract.texts.figures import write_figure
+from contract.texts.figures import write_count, write_figure
 from jobs.engines.question import Question
 from jobs.engines.rules import LABEL_ORDER, Row, drop_duplicates, find_known_time, in_order, judges_other_answer
 from metrics.figure import share
@@ -123,7 +123,7 @@ def describe(found: Mapping[str, Any]) -> str:
     """The report for people."""
     window = found["window"]
     days = f", prediction days {window['from'] or 'all'} to {window['to'] or 'all'}" if any(window.values()) else ""
-    head = f"{found['model']}: {found['gold']} gold items{days}."
+    head = f"{found['model']}: {write_count(found['gold'], 'gold item')}{days}."
     people: Sequence[Mapping[str, Any]] = found["labelers"]
     if not found["gold"]:
         return f"{head} Add some: trueup review gold add --model {found['model']} --prediction ID --label L."

@@ -8,6 +8,7 @@ from contract.errors import ForeignSchema
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from jobs.engines.question import Question
 from metrics.window import WindowCounts
 
@@ -23,7 +24,7 @@ def warn_of_unknown_roles(storage: Storage, question: Question, counted: WindowC
     words = _count_words(storage, question, days)
     if not words:  # their rows expired
         return
-    named = ", ".join(f"{word!r} on {n:,} rows" for word, n in words.most_common(MOST_WORDS))
+    named = ", ".join(f"{word!r} on {write_count(n, 'row')}" for word, n in words.most_common(MOST_WORDS))
     first = next(iter(words), "production")
     log.warning("not counted: role %s. Expected live, shadow, canary, batch or replay, or a setting that says what the word "
                 "means: evaluate.roles, e.g. {%s: live}.", named, first)

@@ -24,6 +24,7 @@ from contract.errors import BadImage, Mismatch, NotFound, RootError, UsageError,
 from contract.sections.pictures import list_own_endings
 from contract.storage import open_storage
 from contract.stores.store import Storage, create_if_absent, may_be_key
+from contract.texts.figures import write_count
 from jobs.imports.foreign.pictures import list_forms
 from jobs.imports.found import Found
 from jobs.imports.rows import Row
@@ -140,9 +141,10 @@ class RowPictures:
                 found.bad.append(f"{place}: {error}")
         found.good = good
         if self.counted["missing"]:
-            found.notes.append(f"{self.counted['missing']:,} predictions without a picture: people cannot be asked about them")
+            found.notes.append(f"{write_count(self.counted['missing'], 'prediction')} without a picture: nobody can be asked about "
+                               f"what it shows")
         if self.counted["erased"]:
-            found.notes.append(f"{self.counted['erased']:,} pictures not stored: they were erased on request (trueup forget)")
+            found.notes.append(f"{write_count(self.counted['erased'], 'picture')} not stored: erased on request (trueup forget)")
 
     def _find_or_explain(self, row: Row) -> tuple[Place, str] | ValueError:
         """Finds where the picture of a row lies, or says why it cannot be told."""

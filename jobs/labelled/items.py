@@ -28,6 +28,7 @@ from contract import clock, layout
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from jobs.evaluation_request import ENGINES, Request, request_of
 from jobs.labelers.use import apply_fit
 from jobs.labelled.make import Listed, list_window
@@ -73,7 +74,8 @@ def as_text(storage: Storage, listed: Listed, request: Request) -> str:
     """Says how many items there are, what was made, and where they lie."""
     items, model = sum(d.items for d in listed.documents.values()), request.question.model
     lines = [f"{escape(model)}, predictions of {listed.window.first} to {listed.window.last}: {items:,} labelled ones on "
-             f"{len(listed.documents):,} days; {len(listed.made):,} days made now, the others were there."]
+             f"{write_count(len(listed.documents), 'day')}; {write_count(len(listed.made), 'day')} made now, the others were "
+             f"there."]
     lines += [escape(f"PARTIAL: left out {key}: {reason}") for key, reason in sorted(listed.left_out.items())]
     lines += [f"expired: the rows of {len(listed.expired)} of these days: {', '.join(listed.expired)}"] if listed.expired else []
     return "\n".join([*lines, storage.uri(layout.items(model))])

@@ -19,6 +19,7 @@ from contract.runs import Runs
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from pipeline.checks.machine import ABSENT, BAD, OK, Row
 
 NEWEST = 20  # evaluations that are looked at
@@ -102,7 +103,7 @@ def check_numbers(storage: Storage, days: list[str]) -> Row:
     if unread:
         return ("numbers of versions", BAD, f"cannot be read: {_say(unread)}", "bring the files back, or convert them: trueup "
                 "evaluate says what is wrong with each")
-    return "numbers of versions", OK, f"none in the rows of {len(days)} days is free", ""
+    return "numbers of versions", OK, f"none in the rows of {write_count(len(days), 'day')} is free", ""
 
 
 def check_evaluations(storage: Storage, model: str) -> Row:
@@ -128,7 +129,7 @@ def check_evaluations(storage: Storage, model: str) -> Row:
     if lost_counts:
         return name, BAD, _say(lost_counts), f"evaluate again: trueup evaluate --model {model}"
     if lost_rows:
-        return (name, BAD, f"{len(lost_rows)} files of rows were counted and are not there: {_say(sorted(lost_rows))}",
+        return (name, BAD, f"counted and not there: {write_count(len(lost_rows), 'file')} of rows: {_say(sorted(lost_rows))}",
                 f"bring them back; without them the figures stand as they were counted, and trueup evaluate --model {model} "
                 f"counts what there is")
     return name, OK, f"the newest {len(names)} have their counts, and these their rows", ""
@@ -188,7 +189,7 @@ def check_erasures(storage: Storage) -> Row:
     erased = {sha256 for entry in storage.list(layout.erasures()) if (sha256 := layout.erasure_of(entry.key))}
     back = sorted(sha256 for sha256 in erased if any(True for _ in storage.list(layout.image(sha256, ""))))
     if back:
-        return ("erasures", BAD, f"{len(back)} pictures came back that were erased: {_say(back)}",
+        return ("erasures", BAD, f"{write_count(len(back), 'picture')} came back after being erased: {_say(back)}",
                 f"erase each again: trueup forget --image {back[0]}")
     return "erasures", OK, f"none of {len(erased)} erased pictures is there; of what was erased after a copy it knows nothing", ""
 

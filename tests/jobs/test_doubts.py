@@ -86,6 +86,9 @@ def test_labels_that_say_that_nothing_was_said(tmp_path, run, word):
     document, said = run()
     assert [doubt["kind"] for doubt in document["doubts"]] == ["missing values"]
     assert said.startswith(f"2 labels are {word!r}, no class that the model knows")
+    put(tmp_path, "labels", DAY, label=["cat", word, "dog", "dog"])
+    (tmp_path / "labels" / f"dt={DAY}" / "0.parquet").unlink()
+    assert run()[1].startswith(f"1 label is {word!r}, no class that the model knows")
     put(tmp_path, "predictions", DAY, prediction_id=["a", "b", "c", "d"], predicted_label=[word] * 4)
     assert run()[0]["doubts"] == []
 
@@ -159,7 +162,7 @@ def test_values_that_cannot_be_are_said(tmp_path, run):
     put(tmp_path, "predictions", DAY, confidence=[95.0, 0.5, 0.5, 0.5])
     put(tmp_path, "labels", DAY, labeled_at=pa.array([1, START, START, START], TIME))
     document, said = run()
-    assert "1 rows of predictions and 1 rows of labels hold a value that cannot be and count all the same. Of 2026-11-18" in said
+    assert "1 row of predictions and 1 row of labels with a value that cannot be, counted all the same. Of 2026-11-18" in said
     assert [doubt["kind"] for doubt in document["doubts"]] == ["impossible values"]
 
 

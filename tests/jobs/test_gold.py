@@ -294,7 +294,7 @@ def test_the_report_says_who_mistook_what_and_why_others_have_no_share(root, say
         assert people[who]["share"] == {"value": None, "low": None, "high": None, "reason": "no gold item was answered blind"}
     assert cli.main(["review", "gold", "report", "--root", root.root, "--model", MODEL]) == 0
     text = capsys.readouterr().out
-    assert "ann said 'cat' for 'dog' (1)." in text and "\x1b" not in text and "digits: 1 gold items." in text
+    assert "ann said 'cat' for 'dog' (1)." in text and "\x1b" not in text and "digits: 1 gold item." in text
 
 
 @pytest.mark.parametrize("kind", samples.KINDS)

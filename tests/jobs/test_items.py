@@ -66,6 +66,8 @@ def test_evaluate_writes_them_when_asked(storage, say, tmp_root, capsys):
     assert "--items needs a root" in capsys.readouterr().err
     assert items.main(["--root", tmp_root, *WINDOW]) == 0
     assert "4 labelled ones on 2 days; 0 days made now" in capsys.readouterr().out
+    assert items.main(["--root", tmp_root, "--model", MODEL, "--from", OLD, "--to", OLD]) == 0
+    assert "2 labelled ones on 1 day; " in capsys.readouterr().out
 
 
 def test_items_go_with_the_rows_of_their_day(storage, say):

@@ -211,7 +211,7 @@ def test_an_open_run_of_the_copy_is_carried_on(tmp_path, capsys, monkeypatch, fa
     (layout.claim(MODEL, "2"), f"versions of {MODEL}", "version 2 has no claim"),
     ("datasets/", "datasets", "dataset [0-9a-f]+ of tiny's versions"),
     ("counts/", f"evaluations of {MODEL}", "names counts of 2026-11-09 that are not there"),
-    (f"labels/dt={DAYS[0]}/", f"evaluations of {MODEL}", "1 files of rows were counted and are not there: labels/dt=2026-11-09"),
+    (f"labels/dt={DAYS[0]}/", f"evaluations of {MODEL}", "counted and not there: 1 file of rows: labels/dt=2026-11-09"),
     (None, "numbers of versions", "cannot be read: predictions/dt=2026-11-09/odd.parquet"),
     (layout.history(MODEL).format(1), f"history of {MODEL}", "00000001.json")])
 def test_what_is_missing_is_named(tmp_path, capsys, gone, check, words):

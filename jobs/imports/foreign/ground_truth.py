@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from contract.errors import BadLabel, ForeignSchema, UsageError
 from contract.records import LABEL
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from jobs.imports import rows
 from jobs.imports.foreign.json_files import as_text, dig, first_line, read_lines
 from jobs.imports.foreign.pictures import NoPrediction, Pictures
@@ -93,8 +94,8 @@ def read(storage: Storage, path: Path, asked: Asked) -> Found:
             found.bad.append(f"{where}: {error}")
     if verified:
         said = ", ".join(f"{name!r} {n:,}" for name, n in verified.most_common(5))
-        found.notes.append(f"{verified.total():,} lines hold the answer of a verification job, too ({said}): it was not "
-                           f"looked at")
+        found.notes.append(f"{write_count(verified.total(), 'line')} with the answer of a verification job, too ({said}): it was "
+                           f"not looked at")
     return found
 
 

@@ -12,6 +12,7 @@ from contract import clock, layout
 from contract.errors import BadLabel
 from contract.records import LABEL
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from inference.model import class_folders
 from jobs.imports import rows
 from jobs.imports.foreign.pictures import NoPrediction, Pictures
@@ -32,7 +33,7 @@ def read(storage: Storage, path: Path, asked: Asked) -> Found:
     found, looked = Found(), look_at(path)
     if looked.refused:
         some = "; ".join(f"{one['file']}: {one['reason']}" for one in looked.refused[:SHOWN])
-        found.notes.append(f"{len(looked.refused):,} files not taken (e.g. {some})")
+        found.notes.append(f"{write_count(len(looked.refused), 'file')} not taken (e.g. {some})")
     named = {picture: (f"/{picture.sha256}.{picture.extension}", class_folders.show(picture.file)) for picture in looked.taken}
     pictures = Pictures(storage, (uri for uris in named.values() for uri in uris), asked)
     for picture, uris in named.items():

@@ -10,6 +10,7 @@ from contract.days import prediction_days
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from jobs.imports.found import Missing
 
 LOOKED_AT = 5_000  # ids of the root, newest day first
@@ -21,8 +22,8 @@ def explain_missing(storage: Storage, missing: Sequence[Missing]) -> str:
     there = _read_ids(storage)
     near = next(((one, found) for one in missing[:TRIED] if (found := _find_nearest(one.name, there))), None)
     one = near[0] if near else missing[0]
-    said = (f"{one.where}: column {one.column!r}: expected ids of the predictions, got none of them in {len(missing):,} rows: "
-            f"{one.name!r}")
+    said = (f"{one.where}: column {one.column!r}: expected ids of the predictions, got none of them in "
+            f"{write_count(len(missing), 'row')}: {one.name!r}")
     if near:
         hint = " The root's were made by --id-per-version: give it here, too." if near[1].startswith(f"{one.name}@") else ""
         return f"{said} (nearest: {near[1]!r}). Write the ids alike.{hint}"

@@ -12,6 +12,7 @@ from contract import clock, ids
 from contract.counts import UNNAMED
 from contract.errors import UsageError
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from jobs.imports.foreign.json_files import as_text
 from jobs.imports.found import Asked, Found, Missing
 from jobs.imports.placing.missing import explain_missing
@@ -51,8 +52,8 @@ def place_predictions(storage: Storage, found: Found, asked: Asked) -> ByDay:
         placed[day].append((where, row))
     found.notes += _say_disbelieved(disbelieved)
     if moved:
-        found.notes.append(f"{len(moved):,} predictions lie under the day of their id, of dt or of --day, which is not their "
-                           f"time's (e.g. {moved[0]})")
+        found.notes.append(f"{write_count(len(moved), 'prediction')} placed by the day of an id, of dt or of --day, which is not "
+                           f"that of predicted_at (e.g. {moved[0]})")
     return leave_out_lost(storage, placed, found)
 
 
@@ -211,5 +212,7 @@ def _read_day(dt: Any) -> str | None:
 
 def _say_disbelieved(rows: Sequence[str]) -> list[str]:
     """Returns one sentence about the days that rows name and that are not those of their predictions; none without rows."""
-    said = "rows name another day than their prediction's, which was taken instead"
-    return [f"{len(rows):,} {said} (e.g. {rows[0]})"] if rows else []
+    if not rows:
+        return []
+    has = "its prediction has" if len(rows) == 1 else "their predictions have"
+    return [f"{write_count(len(rows), 'row')} with another day than {has}, which was taken instead (e.g. {rows[0]})"]

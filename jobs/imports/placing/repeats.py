@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from contract import clock
 from contract.stores.store import Storage
+from contract.texts.figures import write_count
 from jobs.imports.found import Found
 from jobs.imports.placing.predicted import Predicted, find_predictions, make_predicted
 from jobs.imports.rows import Row
@@ -74,7 +75,7 @@ def _said(one: _Placed) -> tuple[str, str, str]:
 def _describe_again(again: Sequence[_Placed]) -> list[str]:
     if not again:
         return []
-    return [f"{len(again):,} predictions repeat an id on its day with the same answer: of an id the first of a day counts "
+    return [f"{write_count(len(again), 'repeat')} of an id on its day with the same answer: of an id the first of a day counts "
             f"(e.g. {again[0].place}: {again[0].key.key!r} on {again[0].key.day})"]
 
 

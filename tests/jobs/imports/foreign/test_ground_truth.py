@@ -105,7 +105,7 @@ PREDICTED = [f"g{n},2026-11-18T0{n}:00:00Z,m,1,{said},.9" for n, said in enumera
     ([{"source-ref": "s3://b/9.png"}, {"source-ref": "s3://b/8.png"}, g(0)], (1, 1.0), "2 without an answer"),
     ([g(0), g(3, "dog", **{"human-annotated": "no"})], (1, 1.0), "1 labelled by a machine"),
     ([g(0), g(2, **{"failure-reason": "timeout"})], (1, 1.0), "1 without an answer"),
-    ([g(0, more=CHECKED)], (1, 1.0), "1 lines hold the answer of a verification job, too ('bad' 1)"),
+    ([g(0, more=CHECKED)], (1, 1.0), "1 line with the answer of a verification job, too ('bad' 1)"),
     ([g(4, 7)], (1, 1.0), ""),
     ([g(4, None, more={"job-a": 7})], (1, 1.0), ""),
     ([g(1, None, more={"job-a": 3}, **{"class-map": {"3": "dog"}})], (1, 1.0), ""),

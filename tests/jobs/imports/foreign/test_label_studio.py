@@ -71,7 +71,7 @@ def test_where_the_prediction_is_found(root, tmp_path, of, options, found):
     (task(vote({"from_name": "box", "type": "rectanglelabels", "value": {}})), (), "expected choices, got rectanglelabels 'box'"),
     (task(vote(choice())), ("--label-path", "light"), "expected choices of the control 'light', got choices 'pet'"),
     (task(vote(choice())), ("--id-field", "data.key"), "no value at 'data.key'"),
-    (task(vote(choice()), image="s3://b/img9.png"), (), "the predictions, got none of them in 1 rows: 's3://b/img9.png' ("),
+    (task(vote(choice()), image="s3://b/img9.png"), (), "the predictions, got none of them in 1 row: 's3://b/img9.png' ("),
     (task(vote(choice(), updated_at=None, created_at=None)), (), "column 'labeled_at': expected a value"),
     (task(4), (), "Export with the annotations"),
     (task(vote(choice())) | {"data": {"text": "a"}}, (), "expected data.prediction_id or data.image, got data.text"),

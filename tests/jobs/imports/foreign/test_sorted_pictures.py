@@ -37,7 +37,7 @@ def test_sorted_pictures_are_labels_of_their_predictions(root, tmp_path, capsys)
     assert is_sorted(at) and not is_sorted(tmp_path / "pictures")
     for _ in range(2):  # again changes nothing
         assert bring(root, "labels", at, "--labeler", "ada") == 0
-        assert "1 files not taken (e.g. dog/broken.png" in capsys.readouterr().err
+        assert "1 file not taken (e.g. dog/broken.png" in capsys.readouterr().err
     assert labels_of(root) == [("p0.png", DAY, "cat"), ("p1.png", DAY, "cat"), ("p2.png", DAY, "dog")]
     assert {(r["labeler"], r["origin"], r["saw_prediction"]) for r in read_rows(root, "labels")} == {("ada", "import", None)}
 

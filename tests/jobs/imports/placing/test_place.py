@@ -67,7 +67,7 @@ def test_what_says_the_day(tmp_path, tmp_root, capsys, at, options, columns, day
     assert label(tmp_path, tmp_root, at, *options, **columns) == 0
     assert labels_of(tmp_root) == [("x", f"2026-11-{day}", "cat")]
     named = columns.get("dt") or (options[1] if options else None)
-    said = "1 rows name another day than their prediction's" in capsys.readouterr().err
+    said = "1 row with another day than its prediction has" in capsys.readouterr().err
     assert said == (named not in (None, f"2026-11-{day}"))
 
 
@@ -140,7 +140,7 @@ def test_the_day_of_an_id_goes_before_dt(tmp_path, tmp_root, capsys, table, line
     assert bring(tmp_root, table, put(tmp_path / "t.csv", [line], header + ",dt")) == 0
     assert [r["day"] for r in read_rows(tmp_root, table)] == ["2026-05-10"]
     said = capsys.readouterr().err
-    assert said.count("1 rows name another day than their prediction's") == 1 and "t.csv: row 1: dt '2026-05-1" in said
+    assert said.count("1 row with another day than its prediction has") == 1 and "t.csv: row 1: dt '2026-05-1" in said
 
 
 @pytest.mark.parametrize("ids, said", [
@@ -152,7 +152,7 @@ def test_labels_without_any_prediction_name_the_nearest_ids(tmp_path, tmp_root, 
     bring(tmp_root, "predictions", scored_every_day(tmp_path)[0])
     assert bring(tmp_root, "labels", put(tmp_path / "l.csv", [f"{i},cat,anna,2026-11-19" for i in ids], SAID)) == 1
     message = capsys.readouterr().err
-    rows_of = f"expected ids of the predictions, got none of them in {len(ids)} rows: "
+    rows_of = f"expected ids of the predictions, got none of them in {len(ids)} row{'s' if len(ids) > 1 else ''}: "
     assert f"l.csv: row 1: column 'prediction_id': {rows_of}{said}" in message
 
 

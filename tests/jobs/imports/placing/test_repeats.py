@@ -67,7 +67,7 @@ def test_the_same_answer_again_is_named_and_another_one_refused(tmp_path, tmp_ro
     path = put(tmp_path / "p.csv", [line.format(5, "cat"), line.format(3, "cat"), "b,2026-11-18,m,1,dog,.9"], COLUMNS)
     assert bring(tmp_root, "predictions", path, "--json") == 0
     out, err = capsys.readouterr()
-    said = "1 predictions repeat an id on its day with the same answer"
+    said = "1 repeat of an id on its day with the same answer"
     assert said in err and said in json.loads(out)["notes"][0] and "row 1: 'a' on 2026-11-18" in err
     path = put(tmp_path / "q.csv", [line.format(5, "dog"), line.format(3, "elk")], COLUMNS)
     assert bring(tmp_root, "predictions", path) == 1
