@@ -141,8 +141,8 @@ class RowPictures:
                 found.bad.append(f"{place}: {error}")
         found.good = good
         if self.counted["missing"]:
-            found.notes.append(f"{write_count(self.counted['missing'], 'prediction')} without a picture: nobody can be asked about "
-                               f"what it shows")
+            found.notes.append(f"{write_count(self.counted['missing'], 'prediction')} without a picture: nobody can be asked "
+                               f"about it")
         if self.counted["erased"]:
             found.notes.append(f"{write_count(self.counted['erased'], 'picture')} not stored: erased on request (trueup forget)")
 
