@@ -14,7 +14,7 @@ def run_cells(path: Path, look=lambda plt: None) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    space = {}
+    space: dict = {}
     for cell in read_cells(path, "code"):
         exec(compile("".join(cell["source"]), path.name, "exec"), space)
         look(space["plt"])
