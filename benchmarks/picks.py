@@ -1,16 +1,19 @@
 """How many labels it takes to teach the demo's network the drifted camera, when pictures are picked and when they are drawn.
 
-    nice python -m benchmarks.picks [--seeds 1 2 3 4 5] [--whole [--epochs 10]] [--draws 10] [--ways WAY …] [--keep FOLDER]
+    nice python -m benchmarks.picks [--seeds 1 2 3 4 5] [--whole [--epochs 10] | --replay] [--draws 10] [--ways WAY …]
+                                    [--keep FOLDER]
 
 Version 1 (ResNet-18, 32 px) learns 450 clean digits. It looks at 947 unlabelled pictures of the drifted camera, some are
-labelled, and its last layer is trained on these alone (`train.freeze_backbone`); with --whole all of it is fine-tuned (batches of
-16 and so many epochs that there are 80 steps, otherwise the product's defaults: with more labels there would be more steps, too,
-which in the product replayed pictures even out). Accuracy is that on 400 held-out pictures of the drifted camera, which no way of
-choosing sees. Pictures are drawn at random; or picked at once by what version 1 makes of them; or 30 at a time, each time by the
-version that learnt the labels until then, as `trueup review pick` does from cycle to cycle: by its own function, with embeddings
-and with perceptual hashes. "classes known" is no strategy: as many of each class by the true labels. Each run is another cut of
-the digits. Aim: picked pictures reach with 60% of the labels what random ones reach. --keep: a folder from which a stopped run
-goes on.
+labelled, and its last layer is trained on these alone (`train.freeze_backbone`); with --whole all of it is fine-tuned (batches
+of 16 and so many epochs that there are 80 steps, otherwise the product's defaults: with more labels there would be more steps,
+too, which in the product replayed pictures even out). With --replay all of it is fine-tuned as the product does it: on the 450
+clean pictures and these, by its defaults (8 epochs of steps of two ranks with 32 pictures each); picks are trained --draws
+times, too, each time from another seed of training, because one training differs from the next by as much as ways of choosing.
+Accuracy is that on 400 held-out pictures of the drifted camera, which no way of choosing sees. Pictures are drawn at random; or
+picked at once by what version 1 makes of them; or 30 at a time, each time by the version that learnt the labels until then, as
+`trueup review pick` does from cycle to cycle: by its own function, with embeddings and with perceptual hashes. "classes known"
+is no strategy: as many of each class by the true labels. Each run is another cut of the digits. Aim: picked pictures reach with
+60% of the labels what random ones reach. --keep: a folder from which a stopped run goes on.
 """
 
 import argparse
@@ -20,7 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +45,7 @@ DRAWN, PICKED = (30, 50, 60, 100, 120, 200), (30, 60, 120)  # labels; 60% of 50,
 DRAWN_OF_WHOLE = (30, 50, 100, 200)
 ROUND = 30
 TOP, NEAR_BITS = 5, 2
-BATCH, STEPS = 16, 80  # of a fine-tuning of all of the network
+BATCH, STEPS = 16, 80  # of a fine-tuning of all of the network without replay
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,20 @@ class Version:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared, and how it is trained: the last layer, or the whole network by so many epochs (None: by STEPS)."""
+    """What is compared, and how it is trained: the last layer, or the whole network by so many epochs (None: by STEPS), or as the
+    product does, beside the pictures of version 1."""
 
     ways: Sequence[str]
     draws: int
     whole: bool
     epochs: int | None
+    replay: bool
     keep: Path | None
+
+    @property
+    def how(self) -> str:
+        """Names how it is trained, in files of --keep."""
+        return "replay" if self.replay else f"whole-{self.epochs}" if self.whole else "head"
 
 
 Teacher = Callable[[Sequence[int]], Version]  # places in the pool -> the version that learnt them
@@ -90,13 +100,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="of the runs")
     parser.add_argument("--whole", action="store_true", help="fine-tune all of the network: minutes a run")
     parser.add_argument("--epochs", type=int, help="of each such fine-tuning, however many steps that is")
+    parser.add_argument("--replay", action="store_true", help="fine-tune all of the network as the product does")
     parser.add_argument("--draws", type=int, default=10, help="of random pictures, whose accuracies are averaged")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="of picking, beside random pictures")
     parser.add_argument("--keep", type=Path, help="folder of what is done already")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
     torch.set_num_threads(1)
-    plan = Plan(given.ways, given.draws, given.whole, given.epochs, given.keep)
+    plan = Plan(given.ways, given.draws, given.whole, given.epochs, given.replay, given.keep)
     rows = [row for seed in given.seeds for row in measure(seed, plan)]
     found = summarise(rows, given.ways, RANDOM, PICKED)
     print(json.dumps(found) if given.json else text(found, given.seeds))
@@ -107,15 +118,15 @@ def measure(seed: int, plan: Plan) -> list[dict[str, Any]]:
     """Trains version 1 of a seed, and teaches it by each way of choosing: a row for each number of labels."""
     parts = make_digits(seed)
     one = drifted_digits.train_first(seed, parts, plan.keep)
-    teach = make_teacher(seed, one, parts, plan)
     first = Version(measure_accuracy(one, parts.drifted), lambda: answer(one, parts.pool))
     rows = [{"seed": seed, "how": "version 1", "labels": 0, "accuracy": first.accuracy}]
     near = np.array([phash(decode(data)) for data in parts.pool.data], np.int64)
 
     def teach_by(way: str, draw: int) -> list[dict[str, Any]]:
+        teach = make_teacher(seed, draw, one, parts, plan)
         if way == RANDOM:
             order = np.random.default_rng([seed, 7 + draw]).permutation(len(near)).tolist()
-            found = {n: teach(order[:n]).accuracy for n in (DRAWN_OF_WHOLE if plan.whole else DRAWN)}
+            found = {n: teach(order[:n]).accuracy for n in (DRAWN_OF_WHOLE if plan.whole or plan.replay else DRAWN)}
         else:
             chooser, in_rounds = WAYS[way]
             pick = chooser(near, parts.pool.truth.numpy())
@@ -123,9 +134,10 @@ def measure(seed: int, plan: Plan) -> list[dict[str, Any]]:
                 n: teach(pick(first, [], n)).accuracy for n in PICKED}
         return [{"seed": seed, "how": way, "draw": draw, "labels": n, "accuracy": accuracy} for n, accuracy in found.items()]
 
-    for way, draw in [*((RANDOM, draw) for draw in range(plan.draws)), *((way, 0) for way in plan.ways)]:
-        name = f"{seed}-{way}-{draw}-{f'whole-{plan.epochs}' if plan.whole else 'head'}"
-        rows += _keep_rows(plan.keep, name, lambda way=way, draw=draw: teach_by(way, draw))
+    repeated = [(way, draw) for way in (RANDOM, *plan.ways) for draw in range(plan.draws if way == RANDOM or plan.replay else 1)]
+    for way, draw in repeated:
+        name = f"{seed}-{way}-{draw}-{plan.how}"
+        rows += _keep_rows(plan.keep, name, partial(teach_by, way, draw))
     return rows
 
 
@@ -139,16 +151,22 @@ def teach_in_steps(teach: Teacher, version: Version, pick: Chooser, steps: Seque
     return found
 
 
-def make_teacher(seed: int, one: Weights, parts: Digits, plan: Plan) -> Teacher:
-    """Makes what trains version 1 on some pictures of the pool, and measures it on the held-out ones."""
+def make_teacher(seed: int, draw: int, one: Weights, parts: Digits, plan: Plan) -> Teacher:
+    """Makes what trains version 1 on some pictures of the pool, and measures it on the held-out ones; `draw`: of which draw."""
     def teach_whole(places: Sequence[int]) -> Version:
         epochs = plan.epochs or math.ceil(STEPS / math.ceil(len(places) / BATCH))
         settings = TrainSettings(batch=BATCH, epochs=epochs, seed=seed)
         made = drifted_digits.train(one, parts.pool.take(places), settings)
         return Version(measure_accuracy(made, parts.drifted), lambda: answer(made, parts.pool))
 
-    if plan.whole:
-        return teach_whole
+    def teach_beside(places: Sequence[int]) -> Version:
+        settings = TrainSettings(seed=seed + 1000 * draw)
+        settings = settings.model_copy(update={"batch": settings.batch * settings.ranks})
+        made = drifted_digits.train(one, parts.first.join(parts.pool.take(places)), settings)
+        return Version(measure_accuracy(made, parts.drifted), lambda: answer(made, parts.pool))
+
+    if plan.replay or plan.whole:
+        return teach_beside if plan.replay else teach_whole
     look, held, truth = answer(one, parts.pool)[1], answer(one, parts.drifted)[1], parts.pool.truth.numpy()
 
     def teach_head(places: Sequence[int]) -> Version:

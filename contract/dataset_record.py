@@ -34,6 +34,7 @@ INDEX = TableSchema("dataset index", (
     Field("bytes", "int64", "of the stored image", required=True),
     Field("near", "int64", "64 bits of perceptual hash (pHash), as a signed number", required=True),
     Field("came_with", "string", "dataset that the row was replayed from; null: new in this one"),
+    Field("decoded_by", "string", "the user's decoder that made pixels of it, as in the predictions; null: none, or not known"),
     Field("labelers", "list<string>", "who named the label, sorted, empty for nobody named; null: not known, as of an import"),
 ))
 

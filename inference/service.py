@@ -22,7 +22,7 @@ import numpy as np
 from contract import clock, ids
 from contract.errors import BadImage, RedactionFailed
 from contract.sections.serving import ALL_MODELS
-from contract.settings import ServeSettings, Settings
+from contract.settings import Settings
 from contract.stores.store import Storage
 from contract.texts.figures import write_count
 from inference.answering.picture import Picture, read_picture
@@ -37,6 +37,7 @@ from inference.fetching.errors import NotFetched, refuse_url
 from inference.labelling.judgements import check_id, make_label_row
 from inference.live.beside import CANARY
 from inference.live.deciding import decide
+from inference.live.door import Door
 from inference.live.fleet import Fleet
 from inference.live.model import LiveModel
 from inference.live.waking import Waking
@@ -62,15 +63,6 @@ LIVE = "live"
 RETRY_MUCH_LATER = {"Retry-After": "30"}
 
 
-def make_fetcher(serve: ServeSettings, root: str) -> Fetcher | None:
-    """Makes what fetches pictures by URL; None where no place is listed. UsageError."""
-    if not serve.urls:
-        return None
-    from inference.fetching.fetcher import Fetcher  # an HTTP client and its CA bundle, which few services need
-
-    return Fetcher(serve, root)
-
-
 class Service:
     """Several models, one outbox, one queue."""
 
@@ -88,7 +80,7 @@ class Service:
         self.metrics.registry.register(self.watch)
         # Memory is bounded by bytes that requests announce, not by how many call.
         self.places = Places(serve.queue, serve.held_bytes, serve.key_share)
-        self.fetcher = make_fetcher(serve, storage.root)
+        self.fetcher = self._make_fetcher()
         self.redactor = redaction.load(serve.redact, serve.redact_grey16) if serve.redact else None
         self.decoder = own_decoder.load(settings.pictures.decoder) if settings.pictures.decoder else None
         self.stopping = False
@@ -102,10 +94,17 @@ class Service:
         for name in self.models:
             require_known(storage, name)
 
+    def _make_fetcher(self) -> Fetcher | None:
+        if not self.settings.serve.urls:
+            return None
+        from inference.fetching.fetcher import Fetcher  # an HTTP client and its CA bundle, which few services need
+
+        return Fetcher(self.settings.serve, self.storage.root)
+
     def _make_model(self, name: str) -> LiveModel:
         serve = self.settings.serve
         live = LiveModel(self.storage, name, serve.max_batch, self.metrics, serve.device, serve.formats, serve.lanes,
-                         self.outbox.writer, serve.cuts_to_8_bits)
+                         self.outbox.writer, Door(serve.cuts_to_8_bits, self.decoder.name if self.decoder else None))
         self.shadows[name] = Shadow(live, self.outbox, self.storage.root, serve, self.metrics, self._has_waiting)
         return live
 

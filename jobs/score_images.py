@@ -29,6 +29,7 @@ from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
 from contract import clock, layout
+from contract.documents.card import Card
 from contract.documents.document import Document
 from contract.errors import AlreadyExists, ForeignSchema, UsageError
 from contract.registry import Registry
@@ -39,6 +40,7 @@ from contract.settings import Settings
 from contract.storage import open_root, open_storage
 from contract.stores.local import LocalStorage
 from contract.stores.store import Storage
+from contract.texts.decoders import explain_other_decoder
 from contract.texts.levels import explain_lost_levels
 from jobs.scoring.part import Job, Part, score_parts
 from jvm.spark_conf import collect_conf
@@ -73,8 +75,7 @@ def score(storage: Storage, settings: Settings, version: str | None, found: Sequ
     """Plans what is new, carries out all parts that are not done, and says what came of it."""
     registry = Registry(storage, settings.need_model())
     version = version or registry.live()
-    if (said := explain_lost_levels(registry.card(version), settings.serve.cuts_to_8_bits)) is not None:
-        log.warning("%s", said)
+    _warn_of_pixels(registry.card(version), settings)
     add_plan(storage, registry.model, version, found, part)
     waiting = [p for n, plan in plans(storage, registry.model, version) for p in parts_left(storage, n, plan)]
     job = Job(registry.model, version, batch, settings.serve.max_bytes, settings.serve.max_pixels,
@@ -86,6 +87,16 @@ def score(storage: Storage, settings: Settings, version: str | None, found: Sequ
             "errors": len(errors), "first_errors": errors[:SHOWN], "files": [m["file"] for m in made if m["file"]],
             "errors_table": storage.uri(layout.scoring_errors(registry.model, version)),
             "workers": len({m["worker"] for m in made}), "model_loads": sum(m["loaded"] for m in made)}
+
+
+def _warn_of_pixels(card: Card, settings: Settings) -> None:
+    """Warns where pictures come here otherwise than the version's card says: they are scored in any case."""
+    from inference.model.own_decoder import load
+
+    decoder = load(settings.pictures.decoder).name if settings.pictures.decoder else None
+    for said in (explain_lost_levels(card, settings.serve.cuts_to_8_bits), explain_other_decoder(card, decoder)):
+        if said is not None:
+            log.warning("%s", said)
 
 
 def score_all(storage: Storage, job: Job, waiting: Sequence[Part], spark_conf: dict[str, str] | None) -> list[dict[str, Any]]:

@@ -45,6 +45,10 @@ def _list_facts(card: Card) -> Iterator[tuple[str, str]]:
         yield "converted", f"{write_number(made.bytes)} bytes, sha256 {made.sha256}, with {_write_libraries(made.made_with)}"
     yield "classes", f"{write_number(len(card.classes))}: {', '.join(card.classes)}"
     yield "input", _write_input(card.preprocess)
+    if card.preprocess.levels is not None:
+        yield "levels", f"{card.preprocess.levels[0]} (black) to {card.preprocess.levels[1]} (white) of grey of 16 bits"
+    if card.preprocess.decoders:
+        yield "decoders", ", ".join(card.preprocess.decoders)
     yield "parent", f"version {card.parent}" if card.parent else "none: it was not fine-tuned from a version of this model"
     yield "dataset", card.dataset or "not known: it was brought from outside"
     yield "weights", f"{write_number(card.weights_bytes)} bytes, sha256 {card.weights_sha256}"

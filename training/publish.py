@@ -32,6 +32,7 @@ from contract.registry import Registry, file_sha256
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.texts.figures import write_bound, write_percent
+from inference.model.own_decoder import load_chosen
 from training import ask_first, check_folder
 from training.class_file import read_classes
 from training.fit import old_names, pretrained, weights_file
@@ -82,6 +83,8 @@ def command(settings: Settings, model: str | None, network: str, weights: Path |
     transform_input = decide_transform_input(network, transform_input, brought.weights_name)
     preprocess = preprocess_of(network, **look, weights_name=brought.weights_name, transform_input=transform_input,
                                levels=read_levels(levels))
+    if (decoder := load_chosen()) is not None:  # through it pictures come to it, --check's too
+        preprocess = preprocess.model_copy(update={"decoders": [decoder.name]})
     print(f"preprocessing: {json.dumps(preprocess.facts())}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="trueup-publish-") as folder:
         file = Path(folder, "weights.safetensors")

@@ -156,6 +156,8 @@ def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manif
     else:
         card = registry.card(parent)
         facts = {"network": card.network, "preprocess": card.preprocess}
+    if made.decoders:  # else the parent's, which its weights learnt from
+        facts["preprocess"] = facts["preprocess"].model_copy(update={"decoders": sorted(made.decoders)})
     threads = settings.train.threads or max(1, launch.count_cores() // ranks)
     return Job(root=storage.root, model=registry.model, dataset=made.dataset, classes=made.classes, parent=parent,
                settings=settings.train.model_dump(mode="json"), ranks=ranks, threads=threads,

@@ -1,5 +1,6 @@
 """The card of a model version: all that is needed to serve it, and what it was made from."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -7,6 +8,8 @@ from pydantic import Field, model_validator
 from contract import jsonio
 from contract.documents.document import Document
 
+DECODED_BY = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*@[0-9a-f]{12}$"  # inference.model.own_decoder.OwnDecoder.name
+ADDED: tuple[tuple[str, Any], ...] = (("levels", None), ("decoders", []))  # fields of a later release, where they change nothing
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -26,6 +29,8 @@ class Preprocess(Document):
     std: list[float] = Field(default=[0.229, 0.224, 0.225], min_length=3, max_length=3)
     # Of grey pictures of 16 bits: the values that become black and white; None: 0 and 65,535, by the upper 8 bits.
     levels: list[Annotated[int, Field(ge=0, le=65_535)]] | None = Field(default=None, min_length=2, max_length=2)
+    # The user's decoders that made pixels of pictures it learnt from: package.module:function@ and 12 digits of the source.
+    decoders: list[Annotated[str, Field(pattern=DECODED_BY)]] = []
 
     @model_validator(mode="after")
     def _levels_rise(self) -> Self:
@@ -35,11 +40,16 @@ class Preprocess(Document):
 
     def facts(self) -> dict[str, Any]:
         """What the pixels depend on, as plain JSON: a field that a release added is left out where it changes nothing."""
-        return {name: value for name, value in self.to_dict().items() if (name, value) != ("levels", None)}
+        return {name: value for name, value in self.to_dict().items() if (name, value) not in ADDED}
 
     def hash(self) -> str:
         """`preprocess_hash` of the prediction rows: 16 hex digits."""
         return jsonio.digest(self.facts())[:16]
+
+
+def is_decoder(decoded_by: str | None) -> bool:
+    """Tells whether a row's `decoded_by` names a decoder as Trueup writes it; logs of others may hold anything there."""
+    return decoded_by is not None and re.fullmatch(DECODED_BY, decoded_by) is not None
 
 
 class Converted(Document):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from contract import layout
+from contract.dataset_record import INDEX
 from contract.documents.document import Document
 from contract.errors import Mismatch, NotFound
 from contract.stores.store import Storage
@@ -19,7 +20,7 @@ from contract.stores.store import Storage
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ADDED = "labelers"  # the column that an index of an earlier release lacks: null there
+ADDED = ("labelers", "decoded_by")  # columns that an index of an earlier release may lack: null there
 
 
 class DataFile(Document):
@@ -67,6 +68,7 @@ class Manifest(Document):
     label_sources: dict[str, int]  # origin class -> rows
     holdout_sources: dict[str, int] | None = None  # origin class -> held-out rows: what a candidate can be judged by
     replayed: dict[str, int]  # split -> rows that came with the parent
+    decoders: dict[str, int] = {}  # decoder of the user's own (a row's `decoded_by`) -> rows whose pixels it made
     files: list[DataFile]
     index: Table  # contract.dataset_record.INDEX
     left_out: dict[str, int]  # reason -> images; `listed` names each
@@ -114,11 +116,13 @@ def read_index_file(storage: Storage, key: str, sha256: str | None, columns: Seq
         raise Mismatch(f"{storage.uri(key)}: expected the sha256 {sha256} of its manifest, got another. "
                        f"The file was damaged; make the dataset again.")
     try:
-        wanted = None if columns is None else list(columns)
-        if wanted is None or ADDED not in wanted or ADDED in pq.read_schema(pa.BufferReader(data)).names:
-            return pq.read_table(pa.BufferReader(data), columns=wanted)
-        found = pq.read_table(pa.BufferReader(data), columns=[name for name in wanted if name != ADDED])
-        return found.append_column(ADDED, pa.nulls(found.num_rows, pa.list_(pa.string()))).select(wanted)
+        there = set(pq.read_schema(pa.BufferReader(data)).names)
+        lacking = [field for field in INDEX.arrow() if field.name in ADDED and field.name not in there]
+        names = {field.name for field in lacking}
+        found = pq.read_table(pa.BufferReader(data), columns=columns and [name for name in columns if name not in names])
+        for field in lacking:
+            found = found.append_column(field, pa.nulls(found.num_rows, field.type))
+        return found.select(columns) if columns else found
     except pa.ArrowException as error:
         raise Mismatch(f"{storage.uri(key)}: expected the index of a dataset, got a file that cannot be read ({error}). "
                        f"Remove its folder by hand, then start again.") from error

@@ -14,7 +14,8 @@ from contract.canary.changes import get_running
 from contract.deciding.names import SHADOW
 from contract.documents.history import State
 from contract.registry import Registry
-from inference.live.loading import RefusedVersion, load_version, refuse_version, warn_of_levels
+from inference.live.door import Door
+from inference.live.loading import RefusedVersion, load_version, refuse_version
 from inference.telemetry import log_event
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ def find_versions_beside(state: State) -> dict[str, str]:
 class VersionsBeside:
     """`predictors`: role -> predictor that was tried. Replaced as a whole, so that a reader on another thread sees one state."""
 
-    def __init__(self, registry: Registry, device: str, max_batch: int, lanes: int = 1, cut_by: str | None = None) -> None:
-        """`lanes`: how many batches the service computes side by side; `cut_by`: what leaves 8 bits of pictures with 16."""
+    def __init__(self, registry: Registry, device: str, max_batch: int, lanes: int = 1, door: Door = Door()) -> None:
+        """`lanes`: how many batches the service computes side by side; `door`: what becomes of pictures."""
         self.predictors: Mapping[str, Predictor] = {}
         self.refused: Mapping[str, RefusedVersion] = {}
         self._registry, self._device, self._max_batch, self._lanes = registry, device, max_batch, lanes
-        self._cut_by = cut_by
+        self._door = door
 
     def follow(self, wanted: Mapping[str, str], seq: int) -> None:
         """Takes over what history record `seq` wants, role -> version. Blocks; never raises for a bad version."""
@@ -76,4 +77,4 @@ class VersionsBeside:
         self.refused = {r: one for r, one in self.refused.items() if r != role}
         log_event("now beside", model=self._registry.model, role=role, version=version, network=predictor.card.network,
                   weights_sha256=predictor.card.weights_sha256, history=seq)
-        warn_of_levels(predictor.card, self._cut_by)
+        self._door.warn_of(predictor.card)

@@ -6,10 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from contract.documents.card import Card
 from contract.errors import BadWeights, Mismatch, NoSuchVersion, NotFinite, RootError, UsageError
 from contract.registry import Registry
-from contract.texts.levels import explain_lost_levels
 from inference.telemetry import log_event
 
 if TYPE_CHECKING:
@@ -69,12 +67,6 @@ def _time(predictor: Predictor, weights: bytes, device: str, batch: int) -> None
     level = logging.WARNING if predictor.speed.is_slower else logging.INFO
     log_event("slower than float32" if predictor.speed.is_slower else "speed", level, model=card.model, version=card.version,
               runtime=card.runtime, number_format=card.number_format, **predictor.speed.to_dict())
-
-
-def warn_of_levels(card: Card, cut_by: str | None) -> None:
-    """Logs that a version's levels do not apply, because `cut_by` (serve.redact) leaves 8 bits. It answers in any case."""
-    if (said := explain_lost_levels(card, cut_by)) is not None:
-        log_event("levels do not apply", logging.WARNING, model=card.model, version=card.version, redact=cut_by, reason=said)
 
 
 def describe_error(error: BaseException) -> str:

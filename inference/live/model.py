@@ -24,6 +24,7 @@ from contract.registry import Registry, models
 from contract.stores.store import Storage
 from inference.canary.route import CanaryRoute, Chosen
 from inference.live.beside import CANARY, VersionsBeside, find_versions_beside
+from inference.live.door import Door
 from inference.live.formats import FASTEST, OWN, choose_fastest
 from inference.live.loading import (
     OUT_OF_REACH,
@@ -31,7 +32,6 @@ from inference.live.loading import (
     describe_error,
     load_version,
     refuse_version,
-    warn_of_levels,
 )
 from inference.telemetry import Metrics, log_event
 
@@ -46,10 +46,9 @@ class LiveModel:
     """One model. `predictor` is replaced as a whole; whoever took it keeps a version that works."""
 
     def __init__(self, storage: Storage, model: str, max_batch: int, metrics: Metrics, device: str = "auto",
-                 formats: str = OWN, lanes: int = 1, replica: str = "here", cut_by: str | None = None) -> None:
+                 formats: str = OWN, lanes: int = 1, replica: str = "here", door: Door = Door()) -> None:
         """`formats`: own, or fastest: of the live version and of its formats that which is fastest here; `replica`: what names
-        this replica among those of the model (contract.canary.documents.ReplicaCounts); `cut_by`: what leaves 8 bits of pictures
-        with 16."""
+        this replica among those of the model (contract.canary.documents.ReplicaCounts); `door`: what becomes of pictures."""
         self.model, self.max_batch, self.metrics, self.device = model, max_batch, metrics, device
         self.predictor: Predictor | None = None
         self.asleep: Card | None = None  # of the version that answers, while its network is not in memory
@@ -63,11 +62,11 @@ class LiveModel:
         self.thresholds: Thresholds | None = None  # of the newest record; None: nothing is decided
         self._asked_at: float | None = None
         self._newest: HistoryEntry | None = None  # as the last look found it
-        self._formats, self._lanes, self._cut_by = formats, lanes, cut_by
+        self._formats, self._lanes, self._door = formats, lanes, door
         self._answers_for: list[str] = []  # what was live, and its formats, when `predictor` was chosen
         self._registry = Registry(storage, model)
         self._waking = threading.Lock()
-        self.beside = VersionsBeside(self._registry, device, max_batch, lanes, cut_by)
+        self.beside = VersionsBeside(self._registry, device, max_batch, lanes, door)
         self.canary = CanaryRoute(self._registry, replica, metrics)
 
     @property
@@ -293,7 +292,7 @@ class LiveModel:
         log_event("now serving", model=self.model, version=predictor.card.version, replaces=before,
                   network=predictor.card.network, weights_sha256=predictor.card.weights_sha256,
                   preprocess_hash=predictor.preprocess_hash, history=seq)
-        warn_of_levels(predictor.card, self._cut_by)
+        self._door.warn_of(predictor.card)
         return None
 
 

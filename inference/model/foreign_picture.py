@@ -26,13 +26,14 @@ NATIVE = "RGB"
 
 
 class ForeignPicture(NamedTuple):
-    """Bytes without metadata, their file ending, the format that they were converted from (None: kept as they came), and a
-    digest that pictures of the same pixels share, whatever file they lie in."""
+    """Bytes without metadata, their file ending, the format that they were converted from (None: kept as they came), a
+    digest that pictures of the same pixels share, whatever file they lie in, and the user's decoder that made the pixels."""
 
     data: bytes
     extension: str
     made_from: str | None
     pixels: str
+    decoded_by: str | None
 
 
 def read_file(path: str | os.PathLike[str]) -> ForeignPicture:
@@ -53,7 +54,8 @@ def take(data: bytes) -> ForeignPicture:
     data, decoded_by = take_in(data, load_chosen())
     converted = None if data.startswith(TAKEN) else _convert(data)
     stripped, extension = strip_metadata(converted[0] if converted else data)
-    return ForeignPicture(stripped, extension, converted[1] if converted else decoded_by, _hash_pixels(stripped))
+    made_from = converted[1] if converted else decoded_by
+    return ForeignPicture(stripped, extension, made_from, _hash_pixels(stripped), decoded_by)
 
 
 def _hash_pixels(data: bytes) -> str:

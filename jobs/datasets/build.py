@@ -13,6 +13,7 @@ from typing import Any
 from contract import clock, jsonio, layout
 from contract.dataset_record import INDEX, SPLITS
 from contract.documents import manifest
+from contract.documents.card import is_decoder
 from contract.documents.manifest import Manifest, Table, read_index
 from contract.errors import LeakageFound, Mismatch, NoSuchModel
 from contract.registry import Registry
@@ -119,6 +120,7 @@ def _write(spark: Session, storage: Storage, plan: Plan, settings: DatasetSettin
                     label_sources=_count(r["origin"] for r in plan.rows),
                     holdout_sources=_count(r["origin"] for r in plan.rows if r["split"] == "holdout"),
                     replayed={s: sum(r["split"] == s and r["came_with"] is not None for r in plan.rows) for s in SPLITS},
+                    decoders=_count(r["decoded_by"] for r in plan.rows if is_decoder(r.get("decoded_by"))),
                     files=files, index=index, left_out=_count(e["reason"] for e in plan.listed), listed=listed,
                     leakage=_leakage(plan, settings), settings=settings.model_dump(mode="json"),
                     split_by=dataset_plan.SPLIT_BY, common_metadata=common_metadata, **facts)

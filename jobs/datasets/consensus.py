@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 # Columns that counting itself does not use; they are read like declared slices, footers included.
-IMAGE_COLUMNS = (Slice("image", "image_sha256"), Slice("uri", "image_uri"))
+IMAGE_COLUMNS = (Slice("image", "image_sha256"), Slice("uri", "image_uri"), Slice("decoder", "decoded_by"))
 MIN_PARTS = 2  # even on a laptop, so that code that is right only within one task fails there
 
 
@@ -30,9 +30,9 @@ def find_labelled(context: Tasks, storage: Storage, days: Sequence[DayFiles],
                   question: Question) -> list[dict[str, Any]]:
     """One row for each distinct prediction of the model that has known label rows, by (day, prediction_id).
 
-    Columns: day, prediction_id, image_sha256, image_uri, label (`≠`: wrong, class not named), origin, votes and agreeing
-    (deciding votes, and those that count for the label), labelers (of those that name it, sorted), labeled_at (of the
-    newest deciding vote, us), selection_probability (of the earliest). A prediction whose label rows come to no vote (all
+    Columns: day, prediction_id, image_sha256, image_uri, decoded_by, label (`≠`: wrong, class not named), origin, votes and
+    agreeing (deciding votes, and those that count for the label), labelers (of those that name it, sorted), labeled_at (of
+    the newest deciding vote, us), selection_probability (of the earliest). A prediction whose label rows come to no vote (all
     were withdrawn) has the label None.
     """
     numbers = {day.day: _day_number(day.day) for day in days}
@@ -141,7 +141,8 @@ def judge(key: tuple[str, str], predictions: list[dict], labels: list[dict], que
     if not verdict.votes and not (withdrawn and labels):
         return
     yield {"day": key[0], "prediction_id": key[1], "origin": verdict.origin,
-           "image_sha256": kept.get("image_sha256"), "image_uri": kept.get("image_uri")} | _make_columns(verdict)
+           "image_sha256": kept.get("image_sha256"), "image_uri": kept.get("image_uri"),
+           "decoded_by": kept.get("decoded_by")} | _make_columns(verdict)
 
 
 def _make_columns(verdict: rules.LabelOutcome) -> dict[str, Any]:

@@ -23,7 +23,7 @@ ERASED = "it was erased on request (trueup forget)"
 
 
 class Taken(NamedTuple):
-    """A file that is taken: its class, the sha256 and ending of what is stored, the digest of its pixels."""
+    """A file that is taken: its class, the sha256 and ending of what is stored, the digest of its pixels, what it was."""
 
     file: Path
     label: str
@@ -31,6 +31,7 @@ class Taken(NamedTuple):
     extension: str
     pixels: str
     made_from: str | None
+    decoded_by: str | None
 
 
 @dataclass
@@ -85,7 +86,8 @@ def _look(file_and_class: tuple[Path, str]) -> Taken | str:
         picture = foreign_picture.read_file(file)
     except BadImage as error:
         return str(error)
-    return Taken(file, label, hashlib.sha256(picture.data).hexdigest(), picture.extension, picture.pixels, picture.made_from)
+    return Taken(file, label, hashlib.sha256(picture.data).hexdigest(), picture.extension, picture.pixels, picture.made_from,
+                 picture.decoded_by)
 
 
 def _judge_repeated(found: Import) -> None:
@@ -150,5 +152,6 @@ def store(found: Import, storage: Storage, labeler: str, at: int) -> Iterator[di
 def make_row(picture: Taken, labeler: str, at: int) -> dict[str, Any]:
     """The labelled row of a picture, as jobs.datasets.consensus.find_labelled gives it; `at` as in `store`."""
     return {"day": clock.day_of(clock.from_us(at)), "prediction_id": None, "image_sha256": picture.sha256,
-            "image_uri": layout.image(picture.sha256, picture.extension), "label": picture.label, "origin": "import", "votes": 1,
-            "agreeing": 1, "labelers": [labeler], "labeled_at": at, "selection_probability": None}
+            "image_uri": layout.image(picture.sha256, picture.extension), "decoded_by": picture.decoded_by,
+            "label": picture.label, "origin": "import", "votes": 1, "agreeing": 1, "labelers": [labeler], "labeled_at": at,
+            "selection_probability": None}

@@ -100,7 +100,8 @@ class Place:
 
 
 class Looked(NamedTuple):
-    """A picture that was looked at: where it is, and what it is stored as. `bytes` and `raw` (a sha256) are the file's."""
+    """A picture that was looked at: where it is, and what it is stored as. `bytes` and `raw` (a sha256) are the file's;
+    `decoded_by`: the user's decoder that made pixels of it."""
 
     place: Place
     key: str
@@ -110,6 +111,7 @@ class Looked(NamedTuple):
     height: int
     bytes: int
     raw: str
+    decoded_by: str | None
 
 
 @dataclass
@@ -186,7 +188,7 @@ class RowPictures:
         uri = None if erased else layout.image(looked.sha256, looked.extension)
         row |= {"source_uri": row.get("source_uri") or looked.place.storage.uri(looked.key), "image_sha256": looked.sha256,
                 "image_uri": uri, "width": row.get("width") or looked.width, "height": row.get("height") or looked.height,
-                "bytes": row.get("bytes") or looked.bytes}
+                "bytes": row.get("bytes") or looked.bytes, "decoded_by": looked.decoded_by or row.get("decoded_by")}
 
     def store(self, storage: Storage, rows: Iterable[Row]) -> None:
         """Stores the pictures that rows name. Mismatch: a file is another one than was looked at."""
@@ -228,4 +230,4 @@ def look(place: Place, key: str) -> Looked | str:
     except BadImage as error:
         return str(error)
     return Looked(place, key, hashlib.sha256(picture.data).hexdigest(), picture.extension, info.width, info.height, len(data),
-                  hashlib.sha256(data).hexdigest())
+                  hashlib.sha256(data).hexdigest(), picture.decoded_by)

@@ -1,5 +1,7 @@
 """Other pictures through the service: 16 bits by the card's levels, and a format of somebody's own, over HTTP."""
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from contract.documents.card import Preprocess
 from contract.errors import UsageError
 from contract.registry import Registry
 from contract.storage import open_root
-from inference.model import preprocess
+from inference.model import own_decoder, preprocess
 from inference.model.predictor import Predictor
 from tests.inference import own_formats
 from tests.inference.made_pictures import picture
@@ -117,3 +119,16 @@ def test_a_service_does_not_start_with_one_that_is_not_listed(root, tmp_path, mo
     with pytest.raises(UsageError, match="in the setting `allow_modules`"), \
             serving(root, tmp_path / "o", f"pictures.decoder={FORMATS}:decode"):
         pass
+
+
+@pytest.mark.parametrize(("here", "warns"), [("decode", False), ("decode_npy", True), (None, True)])
+def test_a_service_says_at_its_start_that_another_decoder_makes_its_pixels(tmp_path, caplog, here, warns):
+    """A version that learnt from pictures of one decoder answers through another all the same."""
+    learnt = own_decoder.load(f"{FORMATS}:decode").name
+    publish_tiny(str(tmp_path / "root"), preprocess=Preprocess(resize=36, crop=32, decoders=[learnt]))
+    with serving(str(tmp_path / "root"), tmp_path / "o", *([f"pictures.decoder={FORMATS}:{here}"] if here else [])) as client:
+        said = [record for record in caplog.records if record.getMessage() == "another decoder"]
+        assert len(said) == warns
+        assert client.post("/v1/predictions", content=picture(1), headers=IMAGE).status_code == 200
+    if warns:
+        assert said[0].levelno == logging.WARNING and learnt in str(vars(said[0]))

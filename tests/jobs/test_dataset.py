@@ -166,6 +166,22 @@ def test_the_live_versions_dataset_is_replayed_and_its_rows_keep_their_side(loop
     assert sum(made.rows.values()) == sum(made.replayed.values()) + 40 - sum(made.left_out.values())
 
 
+def test_a_dataset_says_which_decoders_made_its_pixels_also_of_rows_that_it_replays(loop, tmp_path):
+    pixels, labels = digits()
+    first_, second = "own:read@0123456789ab", "own:read@ba9876543210"
+    of = [str(int(label) % 3) for label in labels]
+    loop.day("2026-11-22", [png(p) for p in pixels[200:230]], of[200:230], decoded_by=first_)
+    first = make(loop.root)
+    assert first.decoders == {first_: 30} and sum(first.rows.values()) > 100
+    publish(loop, first, tmp_path)
+    loop.day("2026-11-23", [png(p) for p in pixels[230:240]], of[230:240], decoded_by=second)
+    loop.day("2026-11-24", [png(p) for p in pixels[240:244]], of[240:244], decoded_by="what another system says there")
+    made = make(loop.root, first="2026-11-23", last="2026-11-24")
+    assert made.decoders == {first_: 30, second: 10}
+    index = read_index(loop.storage, made).to_pylist()
+    assert sum(row["decoded_by"] == first_ for row in index) == 30 and sum(row["decoded_by"] is None for row in index) > 50
+
+
 def test_what_people_took_back_corrected_or_dispute_since_is_not_replayed_as_it_was(loop, tmp_path):
     first = make(loop.root)
     publish(loop, first, tmp_path)

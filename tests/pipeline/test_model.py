@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from contract import clock, layout
+from contract.documents.card import Preprocess
 from contract.registry import Registry
 from contract.storage import open_storage
 from jobs import evaluate
@@ -131,12 +132,15 @@ def test_a_card_is_text_that_fits_a_terminal(capsys, root):
     epochs = [{"epoch": 1, "loss": 0.75, "accuracy": 0.8, "validation": {"accuracy": 0.9}}]
     card = registry.card("2").model_copy(update={
         "version": "9", "settings": {f"setting_{n}": n for n in range(60)}, "parent": "2", "made_from": "x " * 300,
-        "metrics": {"epochs": epochs, "top": {"accuracy": 0.5}}})
+        "metrics": {"epochs": epochs, "top": {"accuracy": 0.5}},
+        "preprocess": Preprocess(levels=[0, 4095], decoders=["my_formats:read@0123456789ab"])})
     registry.storage.put(layout.card(MODEL, "9"), card.to_bytes())
     for version in ("2", "9"):
         assert model.main(["show", version, "--root", root, "--model", MODEL]) == 0
         text = capsys.readouterr().out
         assert max(map(len, text.splitlines())) <= 80 and f"digits version {version}" in text
+    assert "decoders      my_formats:read@0123456789ab\n" in text
+    assert "levels        0 (black) to 4095 (white) of grey of 16 bits" in text
     assert "parent        version 2" in text and "    1  0.7500     80.0%       90.0%" in text
     assert "top accuracy\n              0.5000" in text
 

@@ -52,7 +52,8 @@ class LoopRoot:
         return sha, key
 
     def day(self, day: str, images: list[bytes], labels: list[str | None], origin: str = "import",
-            labelers: tuple[str, ...] = ("ann", "bob"), predicted: str = "0", **more) -> list[str]:
+            labelers: tuple[str, ...] = ("ann", "bob"), predicted: str = "0", decoded_by: str | None = None,
+            **more) -> list[str]:
         """One prediction per image, and for each label that is not None one label row. Returns the prediction ids."""
         predictions, rows = [], []
         for data, label in zip(images, labels, strict=True):
@@ -61,7 +62,8 @@ class LoopRoot:
             entropy = hashlib.sha256(f"{day} {sha}".encode()).digest()[:10]
             prediction = ids.uuid7(at, entropy)
             predictions.append({"prediction_id": prediction, "predicted_at": at, "model": self.model, "model_version": "1",
-                                "predicted_label": predicted, "confidence": 0.5, "image_sha256": sha, "image_uri": key})
+                                "predicted_label": predicted, "confidence": 0.5, "image_sha256": sha, "image_uri": key,
+                                "decoded_by": decoded_by})
             if label is not None:
                 rows.append({"label_id": ids.uuid7(at, entropy[::-1]), "prediction_id": prediction, "label": label,
                              "labeler": labelers[entropy[0] % len(labelers)], "labeled_at": at, "origin": origin,

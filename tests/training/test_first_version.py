@@ -3,6 +3,7 @@
 import pytest
 
 from contract import jsonio
+from contract.documents.card import Card, Preprocess
 from contract.errors import UsageError
 from contract.settings import TrainSettings
 from contract.tuning.documents import Search
@@ -44,6 +45,21 @@ def test_a_trial_is_the_job_of_the_same_training(world, looks):
     assert {name: getattr(trial.preprocess, name) for name in looks if name != "size"} == {
         name: value for name, value in looks.items() if name != "size"}
     assert trial.preprocess.crop == looks.get("size", 224)
+
+
+@pytest.mark.parametrize("parent", [None, "1"])
+def test_a_card_names_the_decoders_of_its_dataset_or_else_its_parents(world, parent, monkeypatch):
+    old, new = "own:read@0123456789ab", "own:read@ba9876543210"
+    card = Card(model="digits", version="1", created_at="", network=NETWORK, classes=["0"], weights_sha256="", weights_bytes=0,
+                preprocess=Preprocess(decoders=[old]))
+    monkeypatch.setattr(world.registry, "card", lambda version: card)
+
+    def list_decoders(decoders):
+        made = world.made.model_copy(update={"decoders": decoders})
+        return train.job_of(world.storage, world.registry, world.settings(), made, parent, "9", None).preprocess.decoders
+
+    assert list_decoders({new: 3, old: 1}) == [old, new]
+    assert list_decoders({}) == ([old] if parent else [])
 
 
 @pytest.mark.parametrize("first", [FirstVersion("a", levels=[0, 4095]), FirstVersion("a", 64, True), FirstVersion("a")])

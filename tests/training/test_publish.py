@@ -9,8 +9,9 @@ from safetensors.torch import load
 
 from contract.errors import DONE, ERROR, GATE_SAYS_NO, USAGE, TrialFailed
 from contract.registry import Registry
+from contract.sections.pictures import choose_decoder
 from contract.storage import open_storage
-from inference.model import network
+from inference.model import network, own_decoder
 from inference.model.predictor import Predictor
 from inference.model.preprocess import to_tensor
 from tests.training import odd_networks
@@ -45,6 +46,19 @@ def test_a_network_brought_from_outside_is_asked_in_a_real_service_is_live_and_a
     predictor = Predictor(registry.card("1"), registry.weights("1"))
     x = predictor.prepare(png(digits()[0][0]))
     assert predictor.probabilities(x[None]).argmax() == net(x[None]).argmax()
+
+
+def test_a_decoder_in_use_here_is_named_and_hashed_in_the_card(brought, capsys):
+    _, folder = brought
+    name = "tests.inference.own_formats:decode"
+    try:
+        assert run(folder, "--set", f"pictures.decoder={name}") == DONE
+    finally:
+        choose_decoder(None)
+    said = capsys.readouterr()
+    look = Registry(open_storage(str(folder / "root")), "mine").card("1").preprocess
+    assert look.decoders == [own_decoder.load(name).name] and own_decoder.load(name).name in said.err
+    assert look.hash() != look.model_copy(update={"decoders": []}).hash()
 
 
 def check_folder(folder, net):

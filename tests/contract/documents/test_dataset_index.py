@@ -36,7 +36,8 @@ def made(store):
 
 
 def test_all_rows_or_some_columns(store, made):
-    assert read_index(store, made).num_rows == 2
+    whole = read_index(store, made)
+    assert whole.num_rows == 2 and whole["labelers"].to_pylist() == whole["decoded_by"].to_pylist() == [None] * 2
     assert read_index(store, made, ("split",)).to_pydict() == {"split": ["train", "holdout"]}
     # One of an earlier release does not say who gave the labels.
     assert read_index(store, made, ("labelers", "split")).to_pydict() == {"labelers": [None] * 2, "split": ["train", "holdout"]}

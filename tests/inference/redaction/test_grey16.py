@@ -17,6 +17,7 @@ from contract.errors import RedactionFailed, UsageError
 from contract.registry import Registry
 from contract.storage import open_root
 from inference.live import beside
+from inference.live.door import Door
 from inference.model import preprocess, redaction
 from jobs import score_images
 from jobs.scoring import part as score_part
@@ -114,7 +115,7 @@ def list_warnings(caplog):
 def test_the_log_says_so_of_what_computes_beside_the_live_version_too(root, caplog, monkeypatch, model, cut_by, warns):
     registry = Registry(open_root(root), model)
     monkeypatch.setattr(beside, "load_version", lambda *_: SimpleNamespace(card=registry.card("1")))
-    beside.VersionsBeside(registry, "cpu", 2, cut_by=cut_by).follow({"shadow": "1"}, 1)
+    beside.VersionsBeside(registry, "cpu", 2, door=Door(cut_by)).follow({"shadow": "1"}, 1)
     assert len(said := list_warnings(caplog)) == warns
     if warns:
         assert said[0].levelno == logging.WARNING and "version 1 of 'm' has levels 0,4095" in str(vars(said[0]))

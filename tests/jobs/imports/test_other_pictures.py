@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from contract.documents import manifest
 from contract.errors import DONE, USAGE
 from contract.registry import Registry
 from contract.sections.pictures import choose_decoder
 from contract.storage import open_root
-from inference.model import preprocess
+from inference.model import own_decoder, preprocess
 from jobs import import_images
 from jobs.imports import pictures
 from tests.inference import own_formats
 from tests.training.loop_root import digits
+
+FORMAT = "tests.jobs.imports.test_other_pictures:decode_any"
 
 
 @pytest.fixture(autouse=True)
@@ -51,10 +54,10 @@ def folder(tmp_path):
 
 
 def test_all_are_taken_with_all_their_bits(folder):
-    choose_decoder("tests.jobs.imports.test_other_pictures:decode_any")
+    choose_decoder(FORMAT)
     found = pictures.look_at(folder)
     assert found.refused == [] and len(found.taken) == 8
-    decoders = {name for name in found.converted if name.startswith("tests.jobs.imports.test_other_pictures:decode_any@")}
+    decoders = {name for name in found.converted if name.startswith(f"{FORMAT}@")}
     assert sum(found.converted[name] for name in decoders) == 6  # all but the PNGs, which never reach it
     root = open_root(str(folder.parent / "root"), create=True)
     for row, taken in zip(pictures.store(found, root, "ann", 0), found.taken, strict=True):
@@ -91,7 +94,7 @@ def test_from_class_folders_to_an_assessed_version(spark, tmp_path, tmp_root, ca
     values, labels = digits()
     for number, (pixels, label) in enumerate(zip(values[:500], labels[:500], strict=True)):
         save(tmp_path / "sorted" / label, number, twelve_bits(pixels))
-    own = ["--set", "pictures.decoder=tests.jobs.imports.test_other_pictures:decode_any"]
+    own = ["--set", f"pictures.decoder={FORMAT}"]
     common = ["--root", tmp_root, "--model", "m", "--json"]
     assert import_images.main([str(tmp_path / "sorted"), *common, *own]) == DONE
     dataset = json.loads(capsys.readouterr().out)["dataset"]
@@ -103,7 +106,10 @@ def test_from_class_folders_to_an_assessed_version(spark, tmp_path, tmp_root, ca
         assert train.main(argv) == DONE
     registry = Registry(open_root(tmp_root), "m")
     registry.promote("1", by="test", reason="test", expected_live=None)
+    made = manifest.load(open_root(tmp_root), dataset)
     assert registry.card("2").preprocess.levels == [0, 4095]
+    assert registry.card("2").preprocess.decoders == list(made.decoders) == [own_decoder.load(FORMAT).name]
+    assert made.decoders[own_decoder.load(FORMAT).name] > 300  # all but the PNGs, of which some rows are left out
     capsys.readouterr()
     assert assess.main([*common, "--candidate", "2"]) == DONE
     found = json.loads(capsys.readouterr().out)

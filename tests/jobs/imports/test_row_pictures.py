@@ -3,13 +3,17 @@
 import hashlib
 import json
 
+import numpy as np
 import pytest
 
 from contract import jsonio, layout
 from contract.errors import UsageError
+from contract.sections.pictures import choose_decoder
 from contract.storage import open_root
+from inference.model import own_decoder
 from jobs import import_table
 from jobs.imports.row_pictures import Place
+from tests.inference import own_formats
 from tests.inference.small_service import picture
 from tests.jobs.imports.bring import put
 from tests.jobs.stored_rows import read_rows
@@ -50,6 +54,21 @@ def test_a_row_finds_its_picture(made, capsys, names, which):
     assert code == 0 and (row["image_sha256"], row["image_uri"], row["width"]) == (HASH[which], uri, 32)
     assert document["pictures"] == {"found": 1, "missing": 0, "erased": 0, "stored": 1}
     assert open_root(str(made / "root")).read(uri) == picture(which)
+
+
+def test_a_row_names_the_decoder_that_made_its_picture(made, capsys, monkeypatch):
+    values = np.arange(600, dtype=np.uint8).reshape(20, 30)
+    (made / "pictures" / "own.trim").write_bytes(own_formats.encode(values))
+    name = "tests.inference.own_formats:decode"
+    options = ("--set", f"pictures.decoder={name}", "--set", "pictures.endings=[.trim]")
+    try:
+        line = "{},2026-11-18T09:00:00Z,dog,0.9,,{},"
+        code, _, (row,) = bring(made, capsys, line.format("x", "own.trim"), *options)
+        assert code == 0 and row["decoded_by"] == own_decoder.load(name).name and row["width"] == 30
+        code, _, found = bring(made, capsys, line.format("y", "a/one.png"), *options)
+        assert code == 0 and next(row for row in found if row["prediction_id"] == "y")["decoded_by"] is None
+    finally:
+        choose_decoder(None)
 
 
 def test_a_place_is_a_path_as_it_is_or_an_address(made):
