@@ -36,9 +36,8 @@ def test_what_is_called_has_an_endpoint_or_a_gateway():
 def test_emr_may_touch_the_network_and_private_subnets_have_no_way_in():
     resources = template_of(*OWN, "emr.nat=true")["Resources"]
     for kind in ("VPC", "Subnet", "SecurityGroup"):
-        for name, found in resources.items():
-            if found["Type"] == f"AWS::EC2::{kind}":
-                assert {"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"} in found["Properties"]["Tags"], name
+        tags = {name: found["Properties"]["Tags"] for name, found in resources.items() if found["Type"] == f"AWS::EC2::{kind}"}
+        assert tags and all({"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"} in of for of in tags.values())
     routes = {name: resources[f"{name}Routes"]["Properties"]["RouteTableId"]["Ref"] for name in network.PRIVATE}
     assert set(routes.values()) == {"PrivateRoutes"}
     assert resources["PublicRoute"]["Properties"]["RouteTableId"]["Ref"] == "PublicRoutes"
