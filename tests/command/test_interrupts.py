@@ -12,6 +12,7 @@ import pytest
 from command.command import run
 from command.interrupts import INTERRUPTED, list_descendants, shield_forks
 from contract import clock
+from tests.inference.serving import until
 
 REPO = Path(__file__).parents[2]
 START = """
@@ -50,8 +51,8 @@ THREADS = """def work():
     time.sleep(60)"""
 
 
-def lives(pid):
-    """Says whether there is such a process; one that ended and that nobody has asked about is none."""
+def is_running(pid):
+    """Whether there is such a process; a zombie, whose end nobody has asked about, is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -68,7 +69,7 @@ def test_whatever_a_library_makes_of_ctrl_c(body, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode == INTERRUPTED and said.strip() == "error: interrupted.", said
-    assert clock.monotonic() - began < 10 and not any(map(lives, pids))
+    assert clock.monotonic() - began < 10 and not any(map(is_running, pids))
 
 
 def test_a_question_that_nobody_answers_is_no_interruption(capsys):
@@ -96,10 +97,9 @@ def test_the_handler_is_taken_back():
 
 def test_descendants_are_found():
     with subprocess.Popen([sys.executable, "-c", "import subprocess; subprocess.run(['sleep', '30'])"]) as child:
-        end = clock.monotonic() + 10
-        while len(found := list_descendants(child.pid)) < 1 and clock.monotonic() < end:
-            pass
-        assert found and child.pid in list_descendants(os.getpid())
+        until(lambda: list_descendants(child.pid), 10)
+        found = list_descendants(child.pid)
+        assert child.pid in list_descendants(os.getpid())
         for pid in (*found, child.pid):
             os.kill(pid, signal.SIGKILL)
 

@@ -61,10 +61,11 @@ def test_what_was_told_names_the_run(mlflow):
     assert write_told(told) == f"; MLflow run {told['run']}" and mlflow.runs("k")[0].info.run_id == told["run"]
 
 
-@pytest.mark.parametrize("address", ["https://ana:secret@mlflow.example.com", "postgresql://u:secret@host/db", "mlruns", "",
-                                     "http: //x"])
-def test_an_address_without_a_scheme_or_with_a_password_is_refused(address):
-    with pytest.raises(ValidationError) as refused:
+@pytest.mark.parametrize(("address", "said"), [
+    ("https://ana:secret@mlflow.example.com", "without a password"), ("postgresql://u:secret@host/db", "without a password"),
+    ("mlruns", "with a scheme"), ("", "with a scheme"), ("http: //x", "with a scheme")])
+def test_an_address_without_a_scheme_or_with_a_password_is_refused(address, said):
+    with pytest.raises(ValidationError, match=f"expected an address {said}") as refused:
         TrackFields(mlflow=address)
     assert "secret" not in str(refused.value.errors()[0]["msg"])
 
