@@ -1,4 +1,4 @@
-"""Commands that only look: status, config, doctor."""
+"""Commands that only look: status, config, doctor; and which evaluations change what status says of a model."""
 
 import json
 import os
