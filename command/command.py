@@ -118,7 +118,7 @@ def _run(command: click.Command, arguments: list[str], prog_name: str | None) ->
         return _report_error(arguments, USAGE, type(error).__name__, error.format_message(), error.show)
     except click.Abort as error:
         return _say_interrupted(arguments) if isinstance(error.__cause__, KeyboardInterrupt) else _report_error(
-            arguments, ERROR, "Interrupted", "interrupted.")  # nobody is there to answer a question
+            arguments, ERROR, "Unanswered", "the question was answered with no, or by nobody: nothing was done after it.")
     except TrueupError as error:
         if was_interrupted():
             return _say_interrupted(arguments)

@@ -1,5 +1,7 @@
 """Ctrl-C ends a command with 130 in moments, takes along what it started, and prints no traceback."""
 
+import io
+import json
 import os
 import signal
 import subprocess
@@ -72,12 +74,17 @@ def test_whatever_a_library_makes_of_ctrl_c(body, tmp_path):
     assert clock.monotonic() - began < 10 and not any(map(is_running, pids))
 
 
-def test_a_question_that_nobody_answers_is_no_interruption(capsys):
+@pytest.mark.parametrize("answer", ["", "n\n"])
+def test_a_question_that_nobody_answers_with_yes_is_no_interruption(answer, monkeypatch, capsys):
     @click.command()
-    def command():
-        raise click.Abort from EOFError()
+    @click.option("--json", "as_json", is_flag=True)
+    def command(as_json):
+        click.confirm("Begin?", abort=True, err=True)
 
-    assert run(command, []) == 1
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    assert run(command, ["--json"]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["error"]["code"] == "Unanswered" and "error: the question was answered with no" in said.err
 
 
 def test_an_interruption_is_told_from_an_error(capsys):

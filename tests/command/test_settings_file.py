@@ -64,7 +64,7 @@ def test_what_an_editor_adds_is_read(data):
     assert parse_settings(data, "x") == {"model": "é"}
 
 
-def test_empty_settings_and_a_runs_own_are_read(tmp_path):
+def test_empty_settings_and_a_runs_own_are_read():
     assert parse_settings(b"", "x") == parse_settings(b"# nothing\n", "x") == {}
     assert parse_settings(b"a: &x {b: 1}\nc: {<<: *x, d: 2}\n", "x")["c"] == {"b": 1, "d": 2}
     with write_settings(load(env={}).model_dump(mode="json")) as path:

@@ -93,7 +93,7 @@ def deployed(emr, moto_server, monkeypatch, capsys):
     cli.main(["destroy", "--yes", *options])
 
 
-def test_a_person_finds_the_made_subnets_in_the_outputs(deployed, emr, capsys, monkeypatch):
+def test_a_person_finds_the_made_subnets_in_the_outputs(deployed, emr, monkeypatch):
     monkeypatch.setitem(needs.ENGINES, "spark", ("--engine", "embedded"))
     put_packages(make_root(deployed[1], right=120, n=200))
     assert cli.main(["run", "--stage", "evaluate", "--model", MODEL, *deployed]) == 0

@@ -41,14 +41,14 @@ def test_a_server_that_is_silent_is_waited_for_so_long_and_no_longer(quick, caps
     assert told["error"] == "it did not answer within 0.5 s" in capsys.readouterr().err
 
 
-def test_without_the_package_it_says_how_to_get_it(monkeypatch, capsys):
+def test_without_the_package_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     told = tell(TrackFields(mlflow="http://127.0.0.1:9"), find)
     assert "mlflow-skinny is missing" in told["error"] and "trueup[mlflow]" in told["error"]
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), ValueError("x" * 5000)])
-def test_whatever_it_raises_is_said_in_short(mlflow, error, capsys):
+def test_whatever_it_raises_is_said_in_short(mlflow, error):
     def work(store):
         raise error
 

@@ -142,7 +142,7 @@ def test_what_is_owed_is_sent_also_where_a_cycle_ends_by_an_error_that_nobody_ex
     assert events(receiver) == ["published"]
 
 
-def test_a_verdict_is_told_when_it_changes_only(tmp_root, receiver, capsys):
+def test_a_verdict_is_told_when_it_changes_only(tmp_root, receiver):
     make_root(tmp_root, right=197, n=200)
     only = targets(events=["verdict"])
     for days in ("20", "21"):  # another window of the same data: another evaluation, the same verdict
