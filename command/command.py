@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from command.examples import Command
-from command.interrupts import INTERRUPTED, end_started, heed_interrupts, was_interrupted
+from command.interrupts import INTERRUPTED, end_started, heed_interrupts, may_say, was_interrupted
 from command.names import suggest
 from command.options import check_arguments
 from command.process import has_lost_its_reader
@@ -137,7 +137,7 @@ def _suggest_choice(error: click.ClickException) -> click.ClickException:
 
 def _say_interrupted(argv: list[str]) -> int:
     end_started()
-    return _report_error(argv, INTERRUPTED, "Interrupted", "interrupted.")
+    return _report_error(argv, INTERRUPTED, "Interrupted", "interrupted.", None if may_say() else lambda: None)
 
 
 def _report_error(argv: list[str], code: int, kind: str, message: str, show: Callable[[], None] | None = None) -> int:

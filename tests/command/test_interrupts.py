@@ -45,6 +45,18 @@ FAILS = """child = subprocess.Popen(['sleep', '60']); say(child.pid)
 POOLS = """with interrupts.shield_forks(), multiprocessing.get_context('fork').Pool(2) as pool:
         say(*(p.pid for p in pool._pool))
         pool.map(time.sleep, [60, 60])"""
+RESTARTS = """def restart():
+        while True:
+            if not (pid := os.fork()):
+                time.sleep(60)
+                os._exit(0)
+            os.waitpid(pid, 0)
+    with interrupts.shield_forks():
+        for _ in range(20):  # as the thread of a pool does that starts a worker for each that ends
+            threading.Thread(target=restart, daemon=True).start()
+        say(os.getpid())
+        while True:  # Python may begin a sleep with a signal that came just before it
+            time.sleep(0.05)"""
 THREADS = """def work():
         while not interrupts.was_interrupted():
             time.sleep(0.01)
@@ -61,7 +73,7 @@ def is_running(pid):
         return False
 
 
-@pytest.mark.parametrize("body", [SWALLOWS, FAILS, POOLS, THREADS])
+@pytest.mark.parametrize("body", [SWALLOWS, FAILS, POOLS, RESTARTS, THREADS])
 def test_whatever_a_library_makes_of_ctrl_c(body, tmp_path):
     """The signal goes to the whole group, as a terminal sends it."""
     process = subprocess.Popen([sys.executable, "-c", START.format(body=body)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -1,5 +1,7 @@
 """A store that does not answer is asked so often, and what it means is said right after the last time."""
 
+from types import SimpleNamespace
+
 import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
@@ -18,7 +20,7 @@ class Cut:
 @pytest.fixture
 def waits(monkeypatch):
     found = []
-    monkeypatch.setattr(s3.time, "sleep", found.append)
+    monkeypatch.setattr(s3, "time", SimpleNamespace(sleep=found.append))
     return found
 
 
