@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from command.examples import Command
-from command.interrupts import INTERRUPTED, end_started, heed_interrupts, was_interrupted
+from command.interrupts import INTERRUPTED, end_started, heed_interrupts, may_say, was_interrupted
 from command.names import suggest
 from command.options import check_arguments
 from command.process import has_lost_its_reader
@@ -118,7 +118,7 @@ def _run(command: click.Command, arguments: list[str], prog_name: str | None) ->
         return _report_error(arguments, USAGE, type(error).__name__, error.format_message(), error.show)
     except click.Abort as error:
         return _say_interrupted(arguments) if isinstance(error.__cause__, KeyboardInterrupt) else _report_error(
-            arguments, ERROR, "Interrupted", "interrupted.")  # nobody is there to answer a question
+            arguments, ERROR, "Unanswered", "the question was answered with no, or by nobody: nothing was done after it.")
     except TrueupError as error:
         if was_interrupted():
             return _say_interrupted(arguments)
@@ -137,7 +137,7 @@ def _suggest_choice(error: click.ClickException) -> click.ClickException:
 
 def _say_interrupted(argv: list[str]) -> int:
     end_started()
-    return _report_error(argv, INTERRUPTED, "Interrupted", "interrupted.")
+    return _report_error(argv, INTERRUPTED, "Interrupted", "interrupted.", None if may_say() else lambda: None)
 
 
 def _report_error(argv: list[str], code: int, kind: str, message: str, show: Callable[[], None] | None = None) -> int:

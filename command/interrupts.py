@@ -24,11 +24,18 @@ GRACE_S, END_S = 5.0, 2.0
 _came = threading.Event()
 _started: list[int] = []  # what ran below this process when Ctrl-C came
 _shielded = False
+_ending = False  # from here on nobody's child outlives this process
+_said = threading.Lock()  # whoever takes it says that Ctrl-C came
 
 
 def was_interrupted() -> bool:
     """Says whether Ctrl-C came."""
     return _came.is_set()
+
+
+def may_say() -> bool:
+    """Says whether this caller is the one to say that the process was interrupted: nobody has, and others will not."""
+    return not _came.is_set() or _said.acquire(blocking=False)
 
 
 @contextmanager
@@ -65,12 +72,14 @@ def shield_forks() -> Iterator[None]:
         _shielded = False
 
 
-def _ignore_in_child() -> None:
+def _begin_child() -> None:
+    if _ending:
+        os._exit(INTERRUPTED)
     if _shielded:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-os.register_at_fork(after_in_child=_ignore_in_child)
+os.register_at_fork(after_in_child=_begin_child)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
@@ -98,19 +107,24 @@ def end_at_once() -> NoReturn:
     """Ends the process, and what it started, wherever it is."""
     with suppress(OSError, ValueError):
         shown = "\x1b[?25h" if sys.stderr.isatty() else ""  # a bar that was cut off has hidden the cursor
-        os.write(2, f"{shown}error: interrupted.\n".encode())
+        os.write(2, (shown + ("error: interrupted.\n" if may_say() else "")).encode())
     end_started()
     os._exit(INTERRUPTED)
 
 
 def end_started() -> None:
-    """Ends what ran below this process when Ctrl-C came, and has not ended by itself: asks first, and soon does not ask."""
+    """Ends what ran below this process when Ctrl-C came, and has not ended by itself: asks first, and soon does not ask.
+
+    A pool starts another worker for each that ends, also after the last look at who is there: such a child ends as it begins.
+    """
+    global _ending
     if not was_interrupted():
         return
+    _ending = True
     asked: set[int] = set()
     end = clock.monotonic() + END_S
     while clock.monotonic() < end and (left := _find_left()):
-        for pid in left - asked:  # a pool starts others for those that end
+        for pid in left - asked:
             _send(pid, signal.SIGTERM)
         asked |= left
         threading.Event().wait(0.05)

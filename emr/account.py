@@ -72,7 +72,8 @@ class Caller:
                 return self._send(operation, **arguments)
             except Uncertain as error:
                 last = error
-                self._wait_before_retry(attempt)
+                if attempt < ATTEMPTS - 1:
+                    self._wait(attempt)
         raise AccountError(f"{self.service} {operation}: gave up after {ATTEMPTS} attempts: {last}. Check the network and the "
                            f"region.")
 
@@ -92,8 +93,8 @@ class Caller:
         except BotoCoreError as error:
             raise Uncertain(str(error)) from error
 
-    def _wait_before_retry(self, attempt: int) -> None:
-        """Waits, with full jitter: many drivers that were throttled together do not come back together."""
+    def _wait(self, attempt: int) -> None:
+        """Waits longer with each attempt, and with jitter: drivers that were throttled together do not come back together."""
         self.sleep(random.uniform(0.5, 1) * min(2.0 ** attempt, LONGEST_WAIT))
 
 
@@ -112,7 +113,8 @@ class Account(Caller):
             try:
                 return self._send("run_job_flow", **request)["JobFlowId"]
             except Uncertain:
-                self._wait_before_retry(attempt)
+                if attempt < ATTEMPTS - 1:
+                    self._wait(attempt)
         raise AccountError(f"RunJobFlow: gave up after {ATTEMPTS} attempts, none of which was answered. Check the network "
                            f"and `trueup emr status`, then start again: a cluster that was made is found.")
 
@@ -120,7 +122,7 @@ class Account(Caller):
         """Returns the id of the oldest living cluster of that name, or None after so many looks."""
         for look in range(looks):
             if look:
-                self._wait_before_retry(look)
+                self._wait(look)
             if living := self.find_alive(name):
                 return living[0]
         return None

@@ -59,7 +59,7 @@ class S3Storage:
                 return self._call("get_object", key)["Body"].read()
             except BotoCoreError as error:  # cut in the middle of the body, which botocore does not ask for again
                 last = error
-                time.sleep(min(0.1 * 2**attempt, 2))
+                _wait_after(attempt, self._attempts)
         raise RootError(f"{self.uri(key)}: gave up after {self._attempts} attempts: {last}. Check the endpoint and network.")
 
     def open_object(self, key: str) -> tuple[int, Any]:
@@ -98,7 +98,7 @@ class S3Storage:
                 raise
             except _Uncertain as error:
                 uncertain, last = True, error
-                time.sleep(min(0.1 * 2**attempt, 2))
+                _wait_after(attempt, ATTEMPTS)
         raise RootError(f"{self.uri(key)}: gave up after {ATTEMPTS} attempts: {last}. Check the endpoint and network.")
 
     def _create_once(self, key: str, data: bytes) -> None:
@@ -221,6 +221,12 @@ class _Uncertain(Exception):
 
 _TOLD: dict[tuple[str | None, str], str] = {}  # (endpoint, bucket) -> its region, which never changes
 _MAKING = threading.Lock()  # making a client of a session that threads share is not thread-safe
+
+
+def _wait_after(attempt: int, attempts: int) -> None:
+    """Waits before the next attempt; not after the last one."""
+    if attempt < attempts - 1:
+        time.sleep(min(0.1 * 2**attempt, 2))
 
 
 def _client(attempts: int, read_timeout: int, connect_timeout: int) -> Any:

@@ -10,10 +10,13 @@ import pytest
 from command import child, command
 from command.load_settings import load, with_options
 from contract.errors import UsageError
+from contract.runs import Runs
 from contract.sections.modules import LOCAL, VARIABLE, list_allowed
+from contract.storage import open_storage
 from jobs.import_images import main as import_images
 from jobs.import_table import main as import_table
 from pipeline.cycle import main as cycle
+from tests.pipeline.roots import MODEL, make_root
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +45,11 @@ def test_settings_of_a_run_list_nothing():
         assert json.loads(Path(path).read_text()) == {"train": {"epochs": 2}}
 
 
-def test_no_run_keeps_what_this_machine_lists():
-    kept = load(overrides=["allow_modules=[mine]"], env={}).model_dump(mode="json", exclude={"root", "model", *LOCAL})
-    assert "allow_modules" not in kept and callable(cycle)
+def test_no_run_keeps_what_this_machine_lists(tmp_root):
+    make_root(tmp_root, right=197, n=200)
+    assert cycle(["--root", tmp_root, "--model", MODEL, "--in-process", "--set", "allow_modules=[mine]"]) == 0
+    kept = Runs(open_storage(tmp_root), MODEL).newest().plan.settings
+    assert "train" in kept and not kept.keys() & set(LOCAL)
 
 
 @pytest.mark.parametrize("bad", ["[a/b]", "['a:b']", "['']", "[../x]", "[1a]"])

@@ -1,5 +1,7 @@
 """Ctrl-C ends a command with 130 in moments, takes along what it started, and prints no traceback."""
 
+import io
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +14,7 @@ import pytest
 from command.command import run
 from command.interrupts import INTERRUPTED, list_descendants, shield_forks
 from contract import clock
+from tests.inference.serving import until
 
 REPO = Path(__file__).parents[2]
 START = """
@@ -42,6 +45,18 @@ FAILS = """child = subprocess.Popen(['sleep', '60']); say(child.pid)
 POOLS = """with interrupts.shield_forks(), multiprocessing.get_context('fork').Pool(2) as pool:
         say(*(p.pid for p in pool._pool))
         pool.map(time.sleep, [60, 60])"""
+RESTARTS = """def restart():
+        while True:
+            if not (pid := os.fork()):
+                time.sleep(60)
+                os._exit(0)
+            os.waitpid(pid, 0)
+    with interrupts.shield_forks():
+        for _ in range(20):  # as the thread of a pool does that starts a worker for each that ends
+            threading.Thread(target=restart, daemon=True).start()
+        say(os.getpid())
+        while True:  # Python may begin a sleep with a signal that came just before it
+            time.sleep(0.05)"""
 THREADS = """def work():
         while not interrupts.was_interrupted():
             time.sleep(0.01)
@@ -50,15 +65,15 @@ THREADS = """def work():
     time.sleep(60)"""
 
 
-def lives(pid):
-    """Says whether there is such a process; one that ended and that nobody has asked about is none."""
+def is_running(pid):
+    """Whether there is such a process; a zombie, whose end nobody has asked about, is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
 
-@pytest.mark.parametrize("body", [SWALLOWS, FAILS, POOLS, THREADS])
+@pytest.mark.parametrize("body", [SWALLOWS, FAILS, POOLS, RESTARTS, THREADS])
 def test_whatever_a_library_makes_of_ctrl_c(body, tmp_path):
     """The signal goes to the whole group, as a terminal sends it."""
     process = subprocess.Popen([sys.executable, "-c", START.format(body=body)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -68,15 +83,20 @@ def test_whatever_a_library_makes_of_ctrl_c(body, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode == INTERRUPTED and said.strip() == "error: interrupted.", said
-    assert clock.monotonic() - began < 10 and not any(map(lives, pids))
+    assert clock.monotonic() - began < 10 and not any(map(is_running, pids))
 
 
-def test_a_question_that_nobody_answers_is_no_interruption(capsys):
+@pytest.mark.parametrize("answer", ["", "n\n"])
+def test_a_question_that_nobody_answers_with_yes_is_no_interruption(answer, monkeypatch, capsys):
     @click.command()
-    def command():
-        raise click.Abort from EOFError()
+    @click.option("--json", "as_json", is_flag=True)
+    def command(as_json):
+        click.confirm("Begin?", abort=True, err=True)
 
-    assert run(command, []) == 1
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    assert run(command, ["--json"]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["error"]["code"] == "Unanswered" and "error: the question was answered with no" in said.err
 
 
 def test_an_interruption_is_told_from_an_error(capsys):
@@ -96,10 +116,9 @@ def test_the_handler_is_taken_back():
 
 def test_descendants_are_found():
     with subprocess.Popen([sys.executable, "-c", "import subprocess; subprocess.run(['sleep', '30'])"]) as child:
-        end = clock.monotonic() + 10
-        while len(found := list_descendants(child.pid)) < 1 and clock.monotonic() < end:
-            pass
-        assert found and child.pid in list_descendants(os.getpid())
+        until(lambda: list_descendants(child.pid), 10)
+        found = list_descendants(child.pid)
+        assert child.pid in list_descendants(os.getpid())
         for pid in (*found, child.pid):
             os.kill(pid, signal.SIGKILL)
 

@@ -1,5 +1,6 @@
 """Settings: file < environment < options, checked, frozen, each value with its origin."""
 
+import json
 from itertools import product
 
 import pytest
@@ -113,8 +114,6 @@ def test_a_root_or_a_model_that_is_needed_is_asked_for():
 
 
 def test_saved_settings_are_read_back_as_they_were(tmp_path, file):
-    import json
-
     found = load(path=file, env={}, overrides=["evaluate.slices={camera: attributes.camera}"])
     (tmp_path / "saved.yaml").write_text(json.dumps(found.model_dump(mode="json")))
     assert load(path=str(tmp_path / "saved.yaml"), env={}).model_dump() == found.model_dump()

@@ -7,12 +7,8 @@ import re
 import pytest
 
 from command.log_lines import SENTENCES, HumanLines, wants_colours, wants_text, write_event
+from tests.command.test_progress import Terminal
 from tests.inference.route_cases import SOURCE
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
 
 
 def write(level, event, colours=False, **fields):

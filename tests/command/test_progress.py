@@ -9,6 +9,8 @@ from command.progress import progress
 
 
 class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
     def isatty(self):
         return True
 

@@ -4,7 +4,6 @@ import json
 import tempfile
 import uuid
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -44,7 +43,7 @@ from tests.fakes.s3 import make_bucket
 from tests.inference.made_pictures import picture
 from tests.jobs import replayed_root
 from tests.jobs.pictures import pictures_root
-from tests.pipeline.conftest import fake_stages  # noqa: F401
+from tests.pipeline.conftest import fake_stages, replace_retraining  # noqa: F401
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, write_version
 from tests.training.tuning.conftest import made  # noqa: F401
 from training.train import checkpoint_folder
@@ -231,10 +230,7 @@ def test_the_driver_asks_emr_what_its_role_allows(emr, tmp_root):
     from tests.emr.test_emr_cycle import test_a_stop_cancels_the_step_and_ends_the_cluster as stopped
 
     with pytest.MonkeyPatch.context() as patch:
-        from pipeline.running import stages
-
-        fakes = tuple(replace(s, module=f"tests.fakes.fake_{s.name}") for s in stages.RETRAINING)
-        patch.setattr(stages, "RETRAINING", fakes)
+        replace_retraining(patch)
         stopped(emr, tmp_root, 15)
     asked = {f"elasticmapreduce:{operation}" for operation, _ in emr.requests}
     # Tags and roles travel in RunJobFlow.

@@ -168,7 +168,7 @@ def test_what_is_wrong_is_told_by_name(place):
         assert found.state == state and said in found.found and (found.do or state == "not asked"), found
 
 
-def test_a_bucket_elsewhere_is_found_by_its_region(place, monkeypatch):
+def test_a_bucket_elsewhere_is_found_by_its_region(place):
     elsewhere = "ap-south-1" if place.region != "ap-south-1" else "eu-west-1"
     place.clients["s3"] = boto3.client("s3", region_name=elsewhere)
     found = place.look()["region"]

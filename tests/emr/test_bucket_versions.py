@@ -3,18 +3,14 @@
 import boto3
 import pytest
 
-from command.load_settings import load
 from contract.errors import UsageError
 from contract.settings import EmrSettings
 from contract.storage import open_root, open_storage
-from emr.template.whole import make_template
-
-ROOT = "s3://my-bucket/a/prefix"
+from tests.emr.everything import resources_of
 
 
 def made(*overrides):
-    document = make_template(ROOT, load(root=ROOT, env={}, overrides=overrides))
-    return document["Resources"]["Bucket"]["Properties"]
+    return resources_of(*overrides)["Bucket"]["Properties"]
 
 
 @pytest.mark.parametrize(("value", "status"), [("true", "Enabled"), ("false", "Suspended")])
@@ -37,7 +33,7 @@ def test_the_access_log_goes_to_another_bucket():
 @pytest.mark.parametrize("more", ["emr.versioning=true", "emr.access_log=logs-of-ours"])
 def test_a_bucket_that_is_not_the_stacks_is_not_changed(more):
     with pytest.raises(UsageError, match="emr.create_bucket is false: expected no emr.versioning and no emr.access_log"):
-        make_template(ROOT, load(root=ROOT, env={}, overrides=[more, "emr.create_bucket=false"]))
+        resources_of(more, "emr.create_bucket=false")
 
 
 def test_without_settings_the_bucket_is_as_it_was():

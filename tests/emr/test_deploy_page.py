@@ -54,6 +54,12 @@ def test_from_an_empty_account_to_the_end_the_page_shows_what_is_printed(account
     page.check("destroy", printed(cli.main, "destroy", "--yes", *COMMON))
 
 
+def test_nothing_that_the_page_shows_is_left_out():
+    """What is compared above, and `rehearse` in test_rehearsal.py; what is said below."""
+    assert set(page.shown()) == {"plan", "estimate", "ceiling", "rehearse", "deploy", "no-region", "cycle", "status", "destroy"}
+    assert len(page.complaints()) >= 15
+
+
 @pytest.mark.parametrize("said", page.complaints())
 def test_what_the_page_says_that_goes_wrong_is_what_the_program_says(said):
     rooms = [Path(page.PAGE.parents[1], room) for room in ("emr", "contract", "pipeline")]

@@ -43,7 +43,7 @@ def as_iam_sees(service, operation, asked, stack, path):
             return
         yield f"s3:{action}", f"arn:aws:s3:::{asked['Bucket']}{key}", {}
         if action in OF_THE_KEY:
-            yield f"kms:{OF_THE_KEY[action]}", "arn:aws:kms", {"ViaService": f"s3.{REGION()}.amazonaws.com"}
+            yield f"kms:{OF_THE_KEY[action]}", "arn:aws:kms", {"ViaService": f"s3.{find_region()}.amazonaws.com"}
     elif service == "kms":
         yield f"kms:{operation}", "arn:aws:kms", {}
     elif service == "cloudformation":
@@ -66,7 +66,7 @@ def as_iam_sees(service, operation, asked, stack, path):
         yield (f"elasticmapreduce:{operation}", "arn:aws:elasticmapreduce:eu-west-1:123456789012:cluster/j-1",
                {"ResourceTag/trueup:stack": stack})
     elif service == "ecr":
-        yield f"ecr:{operation}", f"arn:aws:ecr:{REGION()}:123456789012:repository/{asked['repositoryName']}", {}
+        yield f"ecr:{operation}", f"arn:aws:ecr:{find_region()}:123456789012:repository/{asked['repositoryName']}", {}
     elif service != "sts":  # GetCallerIdentity needs no right
         yield f"{service}:{operation}", "*", {}
 
@@ -79,7 +79,7 @@ def list_refused(policy, asked, stack, path, key=None):
             and not allows(policy, one[0], one[1], **dict(one[2]))]
 
 
-def REGION():
+def find_region():
     return boto3.session.Session().region_name
 
 
@@ -103,7 +103,7 @@ def test_what_our_commands_ask_is_what_the_policy_allows(emr, moto_server, s3_ro
     monkeypatch.setattr(stack, "SECONDS", 0)
     monkeypatch.setattr(machine, "CHECKS", {})
     monkeypatch.setattr(package, "build", quick)
-    image = f"123456789012.dkr.ecr.{REGION()}.amazonaws.com/trueup-driver:1"
+    image = f"123456789012.dkr.ecr.{find_region()}.amazonaws.com/trueup-driver:1"
     key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
     overrides = ["emr.stack=calls", "emr.create_bucket=false", "emr.create_network=true", "emr.spot_nodes=4",
                  f"emr.driver_image={image}", f"emr.kms_key={key}", f"emr.role_path={PATH}", "emr.tags={team: vision}",
@@ -118,7 +118,7 @@ def test_what_our_commands_ask_is_what_the_policy_allows(emr, moto_server, s3_ro
     stage = ["run", "--stage", "evaluate", *chosen, "--", "--from", DAY, "--to", DAY]
     assert cli.main(stage) == 1 and cli.main(["status", *chosen]) == 0  # the step fails at once
     with monkeypatch.context() as patch:
-        fakes = {"emr": FakeReleases(), "service-quotas": FakeQuotas(DEFAULTS), "ecr": FakeEcr(REGION())}
+        fakes = {"emr": FakeReleases(), "service-quotas": FakeQuotas(DEFAULTS), "ecr": FakeEcr(find_region())}
         fakes["ecr"].push("trueup-driver", "1", "linux/amd64")
         patch.setattr(images, "download", fakes["ecr"].download)
         others = account.connect

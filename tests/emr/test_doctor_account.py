@@ -16,15 +16,11 @@ from emr.template.whole import make_template
 from pipeline import doctor
 from pipeline.checks import machine
 from tests.emr.conftest import put_packages
+from tests.emr.everything import KEY
 from tests.emr.recorder import Asked, allowing
-from tests.emr.test_key import KEY
+from tests.pipeline.test_doctor import checks
 
 ROLES = ["evaluate", "dataset", "train", "assess", "score", "driver"]
-
-
-def checks(capsys, *arguments, code=0):
-    assert doctor.main([*arguments, "--json"]) == code
-    return {row["check"]: row for row in json.loads(capsys.readouterr().out)["checks"]}
 
 
 class FakeIam:

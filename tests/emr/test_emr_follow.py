@@ -1,4 +1,4 @@
-"""Attempts, answers and what a step says, below the cycle; and the fake compared with moto's EMR."""
+"""Attempts, answers and what a step says, below the cycle; moto's EMR takes the requests that the fake takes."""
 
 import gzip
 import json
@@ -95,9 +95,17 @@ def test_a_refusal_names_what_to_check():
 
 def test_endless_throttling_ends_with_an_error():
     fake = FakeEmr(faults=[("list_clusters", "before", throttle())] * 20)
+    waits = []
     with pytest.raises(AccountError, match="gave up after 9 attempts"):
-        Account(fake, fake.sleep).list_clusters()
-    assert 60 < fake.slept < 200
+        Account(fake, waits.append).list_clusters()
+    assert len(waits) == 8 and 60 < sum(waits) < 200  # none after the last attempt
+
+
+def test_a_cluster_that_cannot_be_asked_for_ends_with_an_error(tmp_path):
+    fake, waits = FakeEmr(faults=[("run_job_flow", "before", throttle())] * 20), []
+    with pytest.raises(AccountError, match="RunJobFlow: gave up after 9 attempts"):
+        Account(fake, waits.append).create(made(tmp_path, "evaluate"))
+    assert fake.calls["run_job_flow"] == 9 and len(waits) == 8 + 8 * 2  # before each new attempt two more looks
 
 
 def test_motos_emr_takes_the_same_requests(tmp_path, monkeypatch, moto_server):
@@ -112,4 +120,4 @@ def test_motos_emr_takes_the_same_requests(tmp_path, monkeypatch, moto_server):
     assert account.find_step(cluster)["Name"] == "dataset"
     account.call("terminate_job_flows", JobFlowIds=[cluster])
     assert account.find(request["Name"]) is None
-    assert json.dumps(described["Status"]["State"])
+    assert account.describe(cluster)["Status"]["State"] == "TERMINATED" != described["Status"]["State"]

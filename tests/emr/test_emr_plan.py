@@ -3,9 +3,7 @@
 import json
 
 from emr import cli, estimate
-
-RECORDED = {"machine": "a test", "date": "2026-11-20", "evaluation_rows_per_s": 1000.0, "training_rows_per_s": 50.0}
-ROOT = ["--root", "s3://my-bucket/pre", "--model", "digits"]
+from tests.emr.test_estimate import RECORDED
 
 
 def test_the_plan_says_the_very_requests(emr, s3_root, capsys):
@@ -46,6 +44,6 @@ def test_an_estimate_needs_recorded_rates(emr, s3_root, capsys, monkeypatch, tmp
     (tmp_path / "recorded.json").write_text(json.dumps(RECORDED))
     assert cli.main(["plan", *options]) == 0
     said = capsys.readouterr().out
-    assert "100,000 predictions and 200 labels a day, by the rates of a test (2026-11-20)" in said
+    assert "100,000 predictions and 200 labels a day, by the rates of 2 cores (a test) (2026-11-20)" in said
     assert "  evaluate  driver: 100,200 rows" in said and "    network       $0.00 to $32.85" in said
     assert "assumed: " in said and "to be checked" in said

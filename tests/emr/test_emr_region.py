@@ -15,12 +15,10 @@ from emr import account, cli, job, package, role_check, stack
 from emr.job import make_request
 from emr.requests import Attempt
 from emr.serverless.job import make_job
-from emr.template.size import MOST_BYTES, measure, write_fitting
-from tests.emr import test_template
+from tests.emr.everything import template_of
 from tests.emr.test_emr_cli import quick
 from tests.emr.test_emr_requests import made, properties
 from tests.emr.test_template import SERVERLESS, WITH_DRIVER
-from tests.emr.test_template import made as template
 from tests.fakes.regional_s3 import RegionalS3
 from tests.fakes.s3 import make_bucket
 
@@ -106,19 +104,13 @@ def test_a_job_on_emr_serverless_is_told(tmp_path):
 
 
 def test_the_drivers_container_has_the_stacks_region():
-    (container,) = template(*WITH_DRIVER)["Resources"]["DriverTask"]["Properties"]["ContainerDefinitions"]
+    (container,) = template_of(*WITH_DRIVER)["Resources"]["DriverTask"]["Properties"]["ContainerDefinitions"]
     assert {"Name": "AWS_REGION", "Value": {"Ref": "AWS::Region"}} in container["Environment"]
 
 
 @pytest.mark.parametrize("more", [[], [*WITH_DRIVER, "emr.start=machine", "emr.score_from=[s3://camera/new]"], SERVERLESS])
 def test_no_partition_is_written_out(more):
-    assert "arn:aws" not in json.dumps(template(*more))
-
-
-def test_the_largest_template_is_one_that_cloudformation_takes(monkeypatch):
-    monkeypatch.setattr(test_template, "ROOT", f"s3://{'b' * 63}/{'p' * 60}")
-    made = template(*WITH_DRIVER, *SERVERLESS, "emr.start=machine")
-    assert measure(write_fitting(made, test_template.ROOT)) <= MOST_BYTES
+    assert "arn:aws" not in json.dumps(template_of(*more))
 
 
 def test_no_source_writes_a_partition_out():

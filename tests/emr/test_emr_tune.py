@@ -22,7 +22,8 @@ class Killed(BaseException):
 
 @pytest.fixture
 def ask(account, s3_root, made, capsys, monkeypatch):  # noqa: F811
-    """Runs the stage, whose workers are in this process instead of in Spark's tasks; (what is told, asked) -> its document."""
+    """Runs the stage with the words of its command line and gives its document, or what `read` makes of what it prints. Its
+    workers are in this process instead of in Spark's tasks."""
     monkeypatch.setitem(needs.NEEDS, "tune", replace(needs.NEEDS["tune"], arguments=()))
     options = ["--root", searched_root.make(s3_root), "--model", MODEL, "--set", "tune.parallel=3", "--set", "emr.spot_nodes=4"]
     return lambda *asked, code=0, read=told: read(capsys, "run", "--stage", "tune", *options, *EMR, "--",
@@ -42,7 +43,7 @@ def describe(document):
 def test_it_runs_on_a_cluster_of_training_and_with_more_trials_it_goes_on(account, ask, made):  # noqa: F811
     first = ask("--trials", "2")
     assert describe(first) == [(1, "completed", 1), (2, "completed", 1)]
-    assert ask("--trials", "2") == first and len(account.made) == 1 == len(account.made) - len(account.alive)
+    assert ask("--trials", "2") == first and len(account.made) == 1 and account.alive == []
     more = ask("--trials", "3")
     assert more["study"] == first["study"] and len(made.trained) == 3 and describe(more)[:2] == describe(first)
     sent = list(account.made.values())[-1].request

@@ -34,7 +34,7 @@ def test_a_small_months_bill_is_the_one_written_down_by_hand():
     """1 million predictions and 1,000 labels a day, counted in the driver; at most 4 retrainings on two g5.xlarge."""
     found = of(Load(1_000_000, 1000, start_minutes=10, picture_kib=100, row_bytes=300, image_gib=1))
     fargate = 0.04048 + 4 * 0.004445
-    core, core_dear, first = 0.344 + 0.086, 0.384 + 0.096, 0.192 + 0.048
+    core_dear, first = 0.384 + 0.096, 0.192 + 0.048
     trained = 1000 * 30 * 8  # labels of the window, once in each of eight epochs
     train = [1 / 6 + trained / rate / 3600 / 2 for rate in (1200, 143)]
     disk = (128 + 40) * 0.08 / 730
@@ -51,11 +51,10 @@ def test_a_small_months_bill_is_the_one_written_down_by_hand():
     stored = 30 * (1_000_000 * 102400 + 1_001_000 * 300) / 1e9 * 0.023
     close(parts["storage"], stored / 2 + 2.93 * 0.023 + 0.1, stored + 2.93 * 0.023 + 0.1)
     close(parts["requests"], (30e6 + 30 * 96 + 120 * 30 * 3) * 5e-6, (30e6 + 30 * 96 + 120 * 30 * 3) * 5e-6 + 4 * 30000 * 4e-7)
-    close(parts["logs"], 120 * 1e-4 * 0.53, 120 * 1e-4 * 0.53)
+    assert parts["logs"]["low"] == parts["logs"]["high"] == round(120 * 1e-4 * 0.53, 2) > 0
     assert set(parts) == {"driver", "clusters", "serverless", "disks", "network", "transfer", "storage", "requests", "logs",
                           "alarms"}
     close(found["month"]["dollars"], *(sum(part[bound] for part in parts.values()) for bound in ("low", "high")), digits=1)
-    assert core < core_dear
 
 
 def test_serverless_stages_are_priced_as_serverless():

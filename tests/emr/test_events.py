@@ -14,19 +14,24 @@ from contract.settings import EmrSettings
 from emr import access
 from emr.template.events import TAKEN, define_starter, make_pattern
 from emr.template.machine import define_machine
-from emr.template.whole import make_template
+from tests.emr.everything import ROOT, template_of
 from tests.emr.recorder import Asked, allowing
 from tests.emr.test_machine import evaluate
-from tests.emr.test_template import ROOT, WITH_DRIVER, made
+from tests.emr.test_template import WITH_DRIVER
 
 ON = [*WITH_DRIVER, "emr.start=machine", "emr.start_on=labels"]
 HOUR = 3600 * 1000
 
 
-def taken(key, bucket="my-bucket", root=ROOT):
+def takes(pattern, key, bucket):
+    """Whether a rule's pattern takes the event of an upload."""
     event = {"source": "aws.s3", "detail-type": "Object Created", "detail": {
         "version": "0", "bucket": {"name": bucket}, "object": {"key": key, "size": 5}, "reason": "PutObject"}}
-    return EventPattern(None, make_pattern(root)).matches_event(event)
+    return EventPattern(None, pattern).matches_event(event)
+
+
+def taken(key, bucket="my-bucket", root=ROOT):
+    return takes(make_pattern(root), key, bucket)
 
 
 def test_only_labels_of_this_root_start_a_turn():
@@ -70,18 +75,18 @@ def test_the_machine_waits_only_for_labels():
 
 
 def test_each_may_start_the_next_and_nothing_else():
-    resources = made(*ON)["Resources"]
+    resources = template_of(*ON)["Resources"]
     for role, machine in (("LabelsRole", "Starter"), ("StarterRole", "Machine")):
         (policy,) = resources[role]["Properties"]["Policies"]
         (statement,) = policy["PolicyDocument"]["Statement"]
         assert (statement["Action"], statement["Resource"]) == (["states:StartExecution"], [{"Ref": machine}])
     assert resources["Bucket"]["Properties"]["NotificationConfiguration"] == {
         "EventBridgeConfiguration": {"EventBridgeEnabled": True}}
-    without = made(*WITH_DRIVER)["Resources"]
+    without = template_of(*WITH_DRIVER)["Resources"]
     assert "NotificationConfiguration" not in json.dumps(without) and "Starter" not in without
 
 
 @pytest.mark.parametrize("chosen", [["emr.start_on=labels"], [*WITH_DRIVER, "emr.start_on=labels"]])
 def test_labels_need_a_machine_to_start(chosen):
     with pytest.raises(UsageError, match="expected emr.driver_image and `emr.start: machine`"):
-        make_template(ROOT, load(root=ROOT, model="digits", env={}, overrides=chosen))
+        template_of(*chosen)

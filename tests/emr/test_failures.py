@@ -11,7 +11,8 @@ from contract.settings import EmrSettings
 from emr.template.failures import make_pattern, make_words
 from pipeline import cycle
 from tests.emr.ecs_ends import ARN, ENDS, describe
-from tests.emr.test_template import WITH_DRIVER, made
+from tests.emr.everything import template_of
+from tests.emr.test_template import WITH_DRIVER
 
 NO_MAIL = ("healthy", "refused", "cannot tell")  # a refusal has a mail of its own, made of the log
 
@@ -84,7 +85,7 @@ def walk(event, path):
 
 @pytest.mark.parametrize("more", [[], ["emr.start=machine"]])
 def test_who_tells_may_write_where_it_tells(more):
-    resources = made(*WITH_DRIVER, *more)["Resources"]
+    resources = template_of(*WITH_DRIVER, *more)["Resources"]
     said = resources["TopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     conditions = {s["Principal"]["Service"]: "Condition" in s for s in said}
     assert conditions == {"events.amazonaws.com": False, "cloudwatch.amazonaws.com": True}
@@ -102,17 +103,16 @@ def test_who_tells_may_write_where_it_tells(more):
 
 def test_no_alarm_is_breaching_before_anything_ran():
     for more in ([], WITH_DRIVER, [*WITH_DRIVER, "emr.start=machine"]):
-        alarms = [r["Properties"] for r in made(*more)["Resources"].values() if r["Type"] == "AWS::CloudWatch::Alarm"]
+        alarms = [r["Properties"] for r in template_of(*more)["Resources"].values() if r["Type"] == "AWS::CloudWatch::Alarm"]
         assert alarms and {a["TreatMissingData"] for a in alarms} == {"notBreaching"}
 
 
 def test_a_week_without_a_verdict_needs_a_cycle_on_each_of_its_days():
-    resources = made(*WITH_DRIVER)["Resources"]
+    resources = template_of(*WITH_DRIVER)["Resources"]
     (heard,) = resources["VerdictMetric"]["Properties"]["MetricTransformations"]
     assert (heard["DefaultValue"], heard["MetricValue"]) == (0, "1")
     alarm = resources["NoLabels"]["Properties"]
     assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (86400, 7, 7)
-
 
 
 def test_waiting_and_leaving_exclude_each_other(capsys):

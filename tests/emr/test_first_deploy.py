@@ -2,7 +2,7 @@
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from contract.settings import EmrSettings, Settings
 from emr import account, linked_roles, stack
@@ -94,8 +94,6 @@ class Stacks:
         return self
 
     def wait(self, StackName, WaiterConfig):
-        from botocore.exceptions import WaiterError
-
         if self.state is None:
             raise WaiterError("StackCreateComplete", "Waiter encountered a terminal failure state", {})
 

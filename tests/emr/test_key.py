@@ -9,7 +9,6 @@ from botocore import session
 from botocore.validate import ParamValidator
 from pyarrow import parquet as pq
 
-from command.load_settings import load
 from contract.errors import UsageError
 from contract.settings import EmrSettings
 from contract.storage import open_root
@@ -21,26 +20,24 @@ from emr.requests import add_attempt
 from emr.security import configuration, key, key_policy
 from emr.serverless.job import make_job
 from emr.template.bucket import make_encryption
-from emr.template.whole import make_template, write_body
+from emr.template.whole import write_body
+from tests.emr.everything import ECR, KEY, ROOT, template_of
 from tests.emr.recorder import matches
 from tests.emr.test_emr_follow import ASK
 from tests.emr.test_emr_requests import made as made_request
 
-ROOT = "s3://my-bucket/a/prefix"
 BASE = "arn:aws:kms:eu-west-1:123456789012:"
-KEY, ALIAS = f"{BASE}key/12345678-1234-1234-1234-123456789012", f"{BASE}alias/trueup"
-REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
-SERVERLESS = ["emr.compute=serverless", f"emr.serverless_image={REGISTRY}/workers:1"]
-ALL = [*SERVERLESS, f"emr.driver_image={REGISTRY}/trueup:1", "emr.create_network=true", "emr.start=machine",
-       "emr.start_on=labels", f"emr.service_image={REGISTRY}/service:1", "emr.certificates=s3://certs/nodes.zip",
+ALIAS = f"{BASE}alias/trueup"
+SERVERLESS = ["emr.compute=serverless", f"emr.serverless_image={ECR}/workers:1"]
+ALL = [*SERVERLESS, f"emr.driver_image={ECR}/trueup:1", "emr.create_network=true", "emr.start=machine",
+       "emr.start_on=labels", f"emr.service_image={ECR}/service:1", "emr.certificates=s3://certs/nodes.zip",
        "emr.replay=true"]
 NODES = (*STAGES, REPLAY)
 VIA = {"s3": "s3.eu-west-1.amazonaws.com", "serverless": "emr-serverless.eu-west-1.amazonaws.com"}
 
 
 def made(*overrides, of=KEY):
-    chosen = [*overrides, *([f"emr.kms_key={of}"] if of else [])]
-    return make_template(ROOT, load(root=ROOT, model="digits", env={}, overrides=chosen))
+    return template_of(*overrides, *([f"emr.kms_key={of}"] if of else []))
 
 
 def resources(*overrides, of=KEY):
@@ -144,7 +141,7 @@ def test_nodes_read_the_certificates():
 def test_workers_of_emr_serverless_have_encrypted_disks_and_logs(tmp_path):
     storage, model = open_root(str(tmp_path), create=True), session.get_session().get_service_model("emr-serverless")
     for of in (KEY, None):
-        settings = EmrSettings(compute="serverless", serverless_image=f"{REGISTRY}/workers:1", kms_key=of)
+        settings = EmrSettings(compute="serverless", serverless_image=f"{ECR}/workers:1", kms_key=of)
         asked = make_job(storage, ASK, add_attempt(storage, "digits", ASK), settings, "arn:aws:iam::123456789012:role/trueup-x")
         logs = asked.job["configurationOverrides"]["monitoringConfiguration"]
         keys = [asked.application.get("diskEncryptionConfiguration", {}).get("encryptionKeyArn"),
@@ -244,6 +241,8 @@ def test_what_is_written_says_no_key_and_gets_the_buckets(s3_root, tmp_path):
     create_if_absent(storage, "models/m/history/00000001.json", b"{}")
     filesystem, base = storage.arrow()
     pq.write_table(pa.table({"a": [1]}), f"{base}/datasets/d/part.parquet", filesystem=filesystem)
-    for entry in storage.list(""):
+    entries = list(storage.list(""))
+    assert len(entries) >= 4
+    for entry in entries:
         found = client.head_object(Bucket=bucket, Key=f"{prefix}/{entry.key}")
         assert (found.get("ServerSideEncryption"), found.get("SSEKMSKeyId")) == ("aws:kms", KEY), entry.key

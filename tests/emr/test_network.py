@@ -9,18 +9,14 @@ import pytest
 from command.load_settings import load
 from contract.errors import UsageError
 from contract.settings import EmrSettings
-from emr import account, cli, made_network, stack
+from emr import account, cli, made_network, needs, stack
 from emr.template import network
-from emr.template.whole import make_template
+from tests.emr.conftest import put_packages
+from tests.emr.everything import template_of
 from tests.pipeline.roots import MODEL, make_root
 
-ROOT = "s3://my-bucket/a/prefix"
 OWN = ["emr.create_network=true", "emr.driver_image=123456789012.dkr.ecr.us-east-1.amazonaws.com/trueup:1"]
 SERVERLESS = ["emr.compute=serverless", "emr.serverless_image=123456789012.dkr.ecr.us-east-1.amazonaws.com/workers:1"]
-
-
-def made(*overrides):
-    return make_template(ROOT, load(root=ROOT, model="digits", env={}, overrides=overrides))
 
 
 def services(template):
@@ -29,31 +25,31 @@ def services(template):
 
 
 def test_what_is_called_has_an_endpoint_or_a_gateway():
-    assert services(made(*OWN)) == ["ecr.api", "ecr.dkr", "elasticmapreduce", "logs", "s3"]
-    assert services(made(*OWN, *SERVERLESS)) == ["ecr.api", "ecr.dkr", "elasticmapreduce", "emr-serverless", "logs", "s3", "sts"]
-    nat = made(*OWN, "emr.nat=true")
+    assert services(template_of(*OWN)) == ["ecr.api", "ecr.dkr", "elasticmapreduce", "logs", "s3"]
+    assert services(template_of(*OWN, *SERVERLESS)) == ["ecr.api", "ecr.dkr", "elasticmapreduce", "emr-serverless", "logs", "s3",
+                                                         "sts"]
+    nat = template_of(*OWN, "emr.nat=true")
     assert services(nat) == ["s3"] and nat["Resources"]["NatRoute"]["Properties"]["NatGatewayId"] == {"Ref": "Nat"}
-    assert services(made()) == [] and "Network" not in made()["Resources"]
+    assert services(template_of()) == [] and "Network" not in template_of()["Resources"]
 
 
 def test_emr_may_touch_the_network_and_private_subnets_have_no_way_in():
-    resources = made(*OWN, "emr.nat=true")["Resources"]
+    resources = template_of(*OWN, "emr.nat=true")["Resources"]
     for kind in ("VPC", "Subnet", "SecurityGroup"):
-        for name, found in resources.items():
-            if found["Type"] == f"AWS::EC2::{kind}":
-                assert {"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"} in found["Properties"]["Tags"], name
+        tags = {name: found["Properties"]["Tags"] for name, found in resources.items() if found["Type"] == f"AWS::EC2::{kind}"}
+        assert tags and all({"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"} in of for of in tags.values())
     routes = {name: resources[f"{name}Routes"]["Properties"]["RouteTableId"]["Ref"] for name in network.PRIVATE}
     assert set(routes.values()) == {"PrivateRoutes"}
     assert resources["PublicRoute"]["Properties"]["RouteTableId"]["Ref"] == "PublicRoutes"
     blocks = [resources[name]["Properties"]["CidrBlock"] for name in (*network.PRIVATE, *network.PUBLIC)]
-    zoned = made(*OWN, "emr.zones=[us-east-1a, us-east-1c]")["Resources"]
+    zoned = template_of(*OWN, "emr.zones=[us-east-1a, us-east-1c]")["Resources"]
     assert [zoned[name]["Properties"]["AvailabilityZone"] for name in network.PRIVATE] == ["us-east-1a", "us-east-1c"]
     assert blocks == ["10.77.0.0/20", "10.77.16.0/20", "10.77.32.0/20", "10.77.48.0/20"]
 
 
 @pytest.mark.parametrize("start", ["task", "machine"])
 def test_the_driver_starts_in_the_made_network_and_knows_its_subnets(start):
-    resources = made(*OWN, f"emr.start={start}")["Resources"]
+    resources = template_of(*OWN, f"emr.start={start}")["Resources"]
     target = resources["Machine"]["Properties"]["Definition"]["States"]["Run"]["Arguments"] if start == "machine" else \
         resources["Schedule"]["Properties"]["Target"]["EcsParameters"]
     assert target["NetworkConfiguration"]["AwsvpcConfiguration"] == {
@@ -69,10 +65,10 @@ def test_the_driver_starts_in_the_made_network_and_knows_its_subnets(start):
 
 def test_a_network_that_was_brought_may_bring_groups():
     brought = ["emr.subnets=[subnet-0123456789abcdef0]", "emr.security_groups=[sg-0123456789abcdef0]", OWN[1]]
-    target = made(*brought)["Resources"]["Schedule"]["Properties"]["Target"]["EcsParameters"]
+    target = template_of(*brought)["Resources"]["Schedule"]["Properties"]["Target"]["EcsParameters"]
     assert target["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"] == ["sg-0123456789abcdef0"]
     with pytest.raises(UsageError, match="expected no emr.subnets and no emr.security_groups beside it"):
-        made(*brought, "emr.create_network=true")
+        template_of(*brought, "emr.create_network=true")
 
 
 @pytest.mark.parametrize(("chosen", "says"), [
@@ -97,13 +93,10 @@ def deployed(emr, moto_server, monkeypatch, capsys):
     cli.main(["destroy", "--yes", *options])
 
 
-def test_a_person_finds_the_made_subnets_in_the_outputs(deployed, emr, capsys, monkeypatch):
-    from emr import needs
-    from tests.emr.conftest import put_packages
-
+def test_a_person_finds_the_made_subnets_in_the_outputs(deployed, emr, monkeypatch):
     monkeypatch.setitem(needs.ENGINES, "spark", ("--engine", "embedded"))
     put_packages(make_root(deployed[1], right=120, n=200))
-    cli.main(["run", "--stage", "evaluate", "--model", MODEL, *deployed])
+    assert cli.main(["run", "--stage", "evaluate", "--model", MODEL, *deployed]) == 0
     sent = dict(emr.requests)["RunJobFlow"]["Instances"]["Ec2SubnetIds"]
     there = boto3.client("ec2").describe_subnets(SubnetIds=sent)["Subnets"]
     assert {s["VpcId"] for s in there} == {made_network.read_outputs("net")["Network"]} and len(there) == 2

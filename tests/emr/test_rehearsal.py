@@ -132,7 +132,7 @@ def test_what_cannot_be_taken_down_is_left_to_the_remover_and_refuses_a_second_o
     (["--ceiling", "3", "--yes"], r"ceiling \$3.00: expected \$10\.\d\d or more.*Nothing was made"),
     (["--yes"], "expected --ceiling DOLLARS"), (["--remove"], "expected --yes"),
     (["--ceiling", "20", "--yes", "--set", "emr.gpu_types=[x9.large]"], "expected a price of x9.large")])
-def test_a_ceiling_that_is_too_low_is_refused_before_anything_is_made(monkeypatch, capsys, tmp_path, options, words):
+def test_what_cannot_be_rehearsed_is_refused_before_anything_is_made(monkeypatch, capsys, tmp_path, options, words):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("emr.account.connect", lambda *_: pytest.fail("a call"))
     monkeypatch.setattr("emr.stack.connect", lambda *_: pytest.fail("a call"))

@@ -12,20 +12,16 @@ from emr.cluster import locate_role
 from emr.requests import add_attempt
 from emr.serverless.job import make_job
 from emr.template.network import list_endpoints
-from emr.template.whole import make_template, write_body
+from emr.template.whole import write_body
+from tests.emr.everything import BOUNDARY, ECR, PATH, ROOT, template_of
 from tests.emr.test_emr_follow import ASK
 from tests.emr.test_emr_requests import made as made_request
 from tests.emr.test_first_deploy import Stacks
-from tests.emr.test_key import ALL, REGISTRY
+from tests.emr.test_key import ALL
 
-ROOT, OWNER = "s3://my-bucket/a/prefix", "arn:aws:iam::123456789012"
-BOUNDARY, PATH, TAGS = f"{OWNER}:policy/edge", "/trueup/prod/", {"cost-center": "42", "owner": "ada@b.example"}
+OWNER, TAGS = "arn:aws:iam::123456789012", {"cost-center": "42", "owner": "ada@b.example"}
 RULES = [f"emr.permissions_boundary={BOUNDARY}", f"emr.role_path={PATH}", f"emr.tags={json.dumps(TAGS)}"]
 LISTED = [{"Key": key, "Value": value} for key, value in sorted(TAGS.items())]
-
-
-def made(*overrides):
-    return make_template(ROOT, load(root=ROOT, model="digits", env={}, overrides=overrides))
 
 
 def of_kind(document, kind):
@@ -33,7 +29,7 @@ def of_kind(document, kind):
 
 
 def test_every_role_has_the_boundary_and_the_path():
-    document = made(*ALL, *RULES)
+    document = template_of(*ALL, *RULES)
     roles, profiles = of_kind(document, "IAM::Role"), of_kind(document, "IAM::InstanceProfile")
     assert len(roles) >= 15 and len(profiles) == 7
     assert {(p["PermissionsBoundary"], p["Path"]) for p in roles.values()} == {(BOUNDARY, PATH)}
@@ -42,11 +38,11 @@ def test_every_role_has_the_boundary_and_the_path():
 
 def test_every_arn_of_a_role_has_the_path():
     """Whoever passes a role passes one of ours: each name after `role/` in a statement is a role's, under its path."""
-    document = made(*ALL, *RULES)
+    document = template_of(*ALL, *RULES)
     names = {f"{PATH[1:]}{p['RoleName']}" for p in of_kind(document, "IAM::Role").values()}
     arns = [text for text in find_texts(document) if ":role/" in text and "aws-service-role" not in text]
     assert len(arns) >= 10 and {text.partition(":role/")[2] for text in arns} <= names
-    plain = [text for text in find_texts(made(*ALL)) if ":role/" in text and "aws-service-role" not in text]
+    plain = [text for text in find_texts(template_of(*ALL)) if ":role/" in text and "aws-service-role" not in text]
     assert len(plain) == len(arns) and not [text for text in plain if PATH in text]
 
 
@@ -59,7 +55,7 @@ def find_texts(value):
 
 
 def test_the_driver_reads_the_demands_as_they_were_set():
-    (container,) = made(*ALL, *RULES)["Resources"]["DriverTask"]["Properties"]["ContainerDefinitions"]
+    (container,) = template_of(*ALL, *RULES)["Resources"]["DriverTask"]["Properties"]["ContainerDefinitions"]
     environment = {e["Name"]: e["Value"] for e in container["Environment"] if isinstance(e["Value"], str)}
     found = load(env=environment).emr
     assert (found.tags, found.role_path, found.permissions_boundary, found.certificates) == (
@@ -90,7 +86,7 @@ def test_clusters_applications_and_jobs_have_the_tags(tmp_path):
     sent = made_request(tmp_path, "dataset", tags=TAGS)
     assert [tag for tag in LISTED if tag not in sent["Tags"]] == [] and len(sent["Tags"]) == len(TAGS) + 4
     storage = open_root(str(tmp_path), create=True)
-    settings = EmrSettings(compute="serverless", serverless_image=f"{REGISTRY}/workers:1", tags=TAGS)
+    settings = EmrSettings(compute="serverless", serverless_image=f"{ECR}/workers:1", tags=TAGS)
     asked = make_job(storage, ASK, add_attempt(storage, "digits", ASK), settings, f"{OWNER}:role/trueup-evaluate")
     assert asked.application["tags"].items() >= TAGS.items() and asked.job["tags"].items() >= TAGS.items()
     assert asked.application["tags"]["trueup:stack"] == "trueup"
@@ -99,7 +95,7 @@ def test_clusters_applications_and_jobs_have_the_tags(tmp_path):
 @pytest.mark.parametrize("start", ["task", "machine"])
 def test_what_the_stacks_own_tags_do_not_reach_is_tagged_in_the_template(start):
     chosen = [o for o in ALL if not o.startswith("emr.start")]
-    document = made(*chosen, *RULES, f"emr.start={start}")
+    document = template_of(*chosen, *RULES, f"emr.start={start}")
     (group,), (template,) = (of_kind(document, kind).values()
                              for kind in ("AutoScaling::AutoScalingGroup", "EC2::LaunchTemplate"))
     assert [tag | {"PropagateAtLaunch": True} for tag in LISTED] == [t for t in group["Tags"] if t["Key"] in TAGS]
@@ -116,7 +112,7 @@ def test_what_the_stacks_own_tags_do_not_reach_is_tagged_in_the_template(start):
 
 
 def test_without_rules_nothing_is_demanded(tmp_path):
-    body = write_body(made(*ALL))
+    body = write_body(template_of(*ALL))
     assert not [word for word in ("PermissionsBoundary", '"Path"', "PropagateTags", "TagSpecifications") if word in body]
     assert len(made_request(tmp_path, "dataset")["Tags"]) == 4
 

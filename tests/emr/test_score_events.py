@@ -3,26 +3,23 @@
 import json
 
 import pytest
-from moto.events.models import EventPattern
 
-from command.load_settings import load
 from contract.errors import UsageError
 from emr import access
 from emr.job import make_request
 from emr.template.score_events import make_pattern
-from emr.template.whole import make_template
+from tests.emr.everything import ROOT, template_of
 from tests.emr.recorder import Asked, allowing
+from tests.emr.test_events import takes
 from tests.emr.test_machine import evaluate
-from tests.emr.test_template import ROOT, WITH_DRIVER, made
+from tests.emr.test_template import WITH_DRIVER
 
 PLACE = "s3://camera/new"
 ON = [*WITH_DRIVER, f"emr.score_on={PLACE}"]
 
 
 def taken(key, bucket="camera", place=PLACE):
-    event = {"source": "aws.s3", "detail-type": "Object Created", "detail": {
-        "version": "0", "bucket": {"name": bucket}, "object": {"key": key, "size": 5}, "reason": "PutObject"}}
-    return EventPattern(None, make_pattern(place)).matches_event(event)
+    return takes(make_pattern(place), key, bucket)
 
 
 def test_only_pictures_of_that_place_start_a_run():
@@ -33,51 +30,50 @@ def test_only_pictures_of_that_place_start_a_run():
 @pytest.mark.parametrize("place", [ROOT, f"{ROOT}/images", "s3://my-bucket", "s3://my-bucket/a", f"{ROOT}/"])
 def test_a_place_in_the_root_or_around_it_is_refused(place):
     with pytest.raises(UsageError, match="expected a place outside the root s3://my-bucket/a/prefix, whose own uploads"):
-        made(*WITH_DRIVER, f"emr.score_on={place}")
+        template_of(*WITH_DRIVER, f"emr.score_on={place}")
 
 
 def test_what_starts_it_needs_a_driver_and_a_url():
     with pytest.raises(UsageError, match="expected emr.driver_image as well"):
-        made(f"emr.score_on={PLACE}")
+        template_of(f"emr.score_on={PLACE}")
     with pytest.raises(UsageError, match="emr.score_on"):
-        made(*WITH_DRIVER, "emr.score_on=/a/folder")
+        template_of(*WITH_DRIVER, "emr.score_on=/a/folder")
 
 
 def test_each_may_start_the_next_and_nothing_else():
-    resources = made(*ON)["Resources"]
+    resources = template_of(*ON)["Resources"]
     for role, machine in (("PicturesRole", "ScoreStarter"), ("ScoreStarterRole", "Scorer")):
         (policy,) = resources[role]["Properties"]["Policies"]
         (statement,) = policy["PolicyDocument"]["Statement"]
         assert (statement["Action"], statement["Resource"]) == (["states:StartExecution"], [{"Ref": machine}])
-    assert "Scorer" not in made(*WITH_DRIVER)["Resources"]
+    assert "Scorer" not in template_of(*WITH_DRIVER)["Resources"]
     start = resources["ScoreStarter"]["Properties"]["Definition"]["States"]["Start"]
     assert start["Arguments"]["Name"].startswith("{% 'score-1h-'")
 
 
 def test_the_stacks_own_bucket_tells_of_pictures_beside_the_root_only():
     def notifies(*more):
-        return "NotificationConfiguration" in make_template(ROOT, load(root=ROOT, model="m", env={}, overrides=more))[
-            "Resources"]["Bucket"]["Properties"]
+        return "NotificationConfiguration" in template_of(*more)["Resources"]["Bucket"]["Properties"]
 
     assert notifies(*WITH_DRIVER, "emr.score_on=s3://my-bucket/camera")
     assert not notifies(*ON) and not notifies(*WITH_DRIVER)
 
 
 def test_each_window_asks_anew_and_a_repeat_finds_its_own():
-    states = made(*ON)["Resources"]["Scorer"]["Properties"]["Definition"]["States"]
+    states = template_of(*ON)["Resources"]["Scorer"]["Properties"]["Definition"]["States"]
     (override,) = states["Run"]["Arguments"]["Overrides"]["ContainerOverrides"]
     command = [evaluate(word, {"context": {"Execution": {"Name": "score-1h-5"}}}) for word in override["Command"]]
     assert command == ["emr", "run", "--stage", "score", "--model", "digits", "--run", "score-1h-5", "--", "--images", PLACE]
     first, second, again = (make_request("score", ["--images", PLACE], {}, f"score-1h-{n}").digest() for n in (5, 6, 5))
     assert first == again != second
     assert "The scoring failed with exit code" in json.dumps(states["Failed"])
-    cycle = made(*WITH_DRIVER)["Resources"]["Machine"]["Properties"]["Definition"]["States"]
+    cycle = template_of(*WITH_DRIVER)["Resources"]["Machine"]["Properties"]["Definition"]["States"]
     assert "The cycle failed with exit code" in json.dumps(cycle["Failed"]) and "Overrides" not in cycle["Run"]["Arguments"]
 
 
 def test_the_scoring_role_reads_the_place_and_nobody_writes_there():
     def allowed(action, resource, *more):
-        (policy,) = made(*more)["Resources"]["ScoreRole"]["Properties"]["Policies"]
+        (policy,) = template_of(*more)["Resources"]["ScoreRole"]["Properties"]["Policies"]
         text = json.dumps(policy["PolicyDocument"]["Statement"]).replace("${AWS::Partition}", "aws")
         statements = [{**s, "Resource": [r["Fn::Sub"] if isinstance(r, dict) else r for r in s["Resource"]]}
                       for s in json.loads(text)]

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from command.load_settings import load
-from contract.errors import DONE
+from contract.errors import DONE, UsageError
 from contract.runs import Runs
 from contract.settings import EmrSettings
 from contract.storage import open_root, open_storage
@@ -71,7 +71,7 @@ def test_evaluations_go_there_too_but_not_as_mapreduce():
 
 
 @pytest.mark.parametrize("operation", ["create_application", "start_job_run", "delete_application"])
-def test_a_lost_response_makes_nothing_twice(serverless, tmp_root, operation):
+def test_a_call_that_is_repeated_makes_nothing_twice(serverless, tmp_root, operation):
     put_packages(make_root(tmp_root, **BAD))
     serverless.faults = [(operation, "after", lost())] if operation != "delete_application" else [
         (operation, "before", throttle(operation))] * 3
@@ -126,7 +126,7 @@ def test_a_driver_that_failed_in_between_does_not_meet_its_deleted_application(s
 
 def test_without_an_image_the_error_says_what_to_do(serverless, tmp_root):
     put_packages(make_root(tmp_root, **BAD))
-    with pytest.raises(Exception, match="expected emr.serverless_image, the image of its workers, got none"):
+    with pytest.raises(UsageError, match="expected emr.serverless_image, the image of its workers, got none"):
         turn(tmp_root, "emr.serverless_image=null")
     assert serverless.applications == {}
 

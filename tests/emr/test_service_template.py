@@ -12,9 +12,8 @@ from command.load_settings import load
 from contract.errors import UsageError
 from contract.settings import EmrSettings
 from emr.template import service_instances
-from emr.template.whole import make_template
+from tests.emr.everything import ROOT, resources_of
 
-ROOT = "s3://my-bucket/a/prefix"
 IMAGE = ["emr.service_image=123456789012.dkr.ecr.us-east-1.amazonaws.com/service:1"]
 OWN = [*IMAGE, "emr.create_network=true"]
 CERTIFICATE = "emr.service_certificate=arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
@@ -24,8 +23,7 @@ BROUGHT = [*IMAGE, "emr.subnets=[subnet-0123456789abcdef0]", "emr.service_vpc=vp
 
 
 def made(*overrides):
-    found = make_template(ROOT, load(root=ROOT, model="digits", env={}, overrides=overrides))["Resources"]
-    return {name: resource["Properties"] for name, resource in found.items()}
+    return {name: resource["Properties"] for name, resource in resources_of(*overrides).items()}
 
 
 def test_an_instance_is_drained_before_it_goes_and_its_volume_stays():

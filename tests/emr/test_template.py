@@ -9,57 +9,53 @@ from contract.errors import UsageError
 from emr import cli
 from emr.template.bucket import EXPIRES
 from emr.template.whole import make_template
+from tests.emr.everything import ROOT, template_of
 
-ROOT = "s3://my-bucket/a/prefix"
 WITH_DRIVER = ["emr.driver_image=123456789012.dkr.ecr.us-east-1.amazonaws.com/trueup:1", "emr.notify=a@b.example",
                "emr.subnets=[subnet-0123456789abcdef0]"]
-
-
-def made(*overrides):
-    return make_template(ROOT, load(root=ROOT, model="digits", env={}, overrides=overrides))
-
 
 SERVERLESS = ["emr.compute=serverless", "emr.serverless_image=123456789012.dkr.ecr.us-east-1.amazonaws.com/workers:1",
               "emr.score_from=[s3://camera/new]"]
 
 
 def test_only_stages_that_run_there_trust_emr_serverless():
-    resources = made(*SERVERLESS)["Resources"]
+    resources = template_of(*SERVERLESS)["Resources"]
     trusting = [name for name, r in resources.items() if "emr-serverless.amazonaws.com" in json.dumps(
         r["Properties"].get("AssumeRolePolicyDocument", {}))]
     assert trusting == ["DatasetRole", "EvaluateRole", "ScoreRole"]
-    assert "emr-serverless" not in json.dumps(made())
+    assert "emr-serverless" not in json.dumps(template_of())
 
 
 def test_the_bucket_is_closed_and_stays():
-    bucket = made()["Resources"]["Bucket"]
+    bucket = template_of()["Resources"]["Bucket"]
     assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
     assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["Properties"]["BucketEncryption"] and bucket["Properties"]["BucketName"] == "my-bucket"
-    (deny,) = made()["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    (deny,) = template_of()["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
 def test_nothing_that_is_needed_expires():
-    rules = made()["Resources"]["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    rules = template_of()["Resources"]["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     expiring = [r["Prefix"] for r in rules if "ExpirationInDays" in r]
     assert expiring == [f"a/prefix/{folder}" for folder in EXPIRES] == ["a/prefix/logs/emr/"]
     assert any("AbortIncompleteMultipartUpload" in r for r in rules)
 
 
 def test_without_an_image_there_is_no_schedule():
-    kinds = {r["Type"] for r in made()["Resources"].values()}
+    kinds = {r["Type"] for r in template_of()["Resources"].values()}
     assert "AWS::Scheduler::Schedule" not in kinds and "AWS::IAM::Role" in kinds
 
 
 def test_the_schedule_starts_the_task_or_the_machine():
-    task = made(*WITH_DRIVER)["Resources"]["Schedule"]["Properties"]["Target"]
-    machine = made(*WITH_DRIVER, "emr.start=machine")["Resources"]["Schedule"]["Properties"]["Target"]
+    task = template_of(*WITH_DRIVER)["Resources"]["Schedule"]["Properties"]["Target"]
+    machine = template_of(*WITH_DRIVER, "emr.start=machine")["Resources"]["Schedule"]["Properties"]["Target"]
     assert task["EcsParameters"]["TaskDefinitionArn"] == {"Ref": "DriverTask"} and machine["Arn"] == {"Ref": "Machine"}
 
 
 def test_the_driver_runs_the_cycle_with_the_settings_that_were_chosen():
-    (driver,) = made(*WITH_DRIVER, "gates.min_accuracy=0.8")["Resources"]["DriverTask"]["Properties"]["ContainerDefinitions"]
+    resources = template_of(*WITH_DRIVER, "gates.min_accuracy=0.8")["Resources"]
+    (driver,) = resources["DriverTask"]["Properties"]["ContainerDefinitions"]
     environment = {e["Name"]: e["Value"] for e in driver["Environment"]}
     assert driver["Command"] == ["cycle", "--runner", "emr", "--unless-held"]
     settings = load(env=environment)
@@ -68,10 +64,10 @@ def test_the_driver_runs_the_cycle_with_the_settings_that_were_chosen():
 
 
 def test_the_alarms_rest_on_what_the_cycle_prints():
-    resources = made(*WITH_DRIVER)["Resources"]
+    resources = template_of(*WITH_DRIVER)["Resources"]
     alarms = [n for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm"]
     assert sorted(alarms) == ["GateFailed", "NoLabels", "NotStartedAlarm", "OutboxAge"]
-    machine = made(*WITH_DRIVER, "emr.start=machine")["Resources"]
+    machine = template_of(*WITH_DRIVER, "emr.start=machine")["Resources"]
     assert {n for n, r in machine.items() if r["Type"] == "AWS::CloudWatch::Alarm"} - set(alarms) == {
         "MachineExecutionsAborted", "MachineExecutionsFailed", "MachineExecutionsTimedOut"}
     assert all(resources[n]["Properties"]["AlarmActions"] == [{"Ref": "Topic"}] for n in alarms)

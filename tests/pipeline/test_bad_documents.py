@@ -23,6 +23,7 @@ from inference.keys import KeyRing
 from jobs import evaluate, forget, lineage, report
 from pipeline import cycle, gate, model, status
 from tests.pipeline import small_dataset
+from tests.pipeline.conftest import replace_retraining
 from tests.pipeline.roots import DAY, MODEL, make_root, rows
 
 PAIRS = int(os.environ.get("FUZZ_PAIRS", "25"))
@@ -45,14 +46,10 @@ COMMANDS = {
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A root with a document of every kind."""
-    from dataclasses import replace
-
-    from pipeline.running import stages
-
     root = make_root(str(tmp_path_factory.mktemp("documents") / "root"), right=120, n=200)
     storage = open_root(root)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "RETRAINING", tuple(replace(s, module=f"tests.fakes.fake_{s.name}") for s in stages.RETRAINING))
+        replace_retraining(patch)
         assert cycle.main(["--root", root, "--model", MODEL, "--in-process"]) == DONE
     KeyRing(storage).add("ana", ["admin"])
     KeyRing(storage).read_session_secret()

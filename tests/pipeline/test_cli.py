@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -18,13 +18,10 @@ def trueup(*arguments, **options):
     return subprocess.run(command, capture_output=True, text=True, cwd=REPO, check=False, **options)
 
 
-def test_help_lists_the_verbs_and_answers_in_under_half_a_second():
-    took = []
-    for _ in range(3):
-        began = time.monotonic()
-        said = trueup("--help")
-        took.append(time.monotonic() - began)
-    assert said.returncode == 0 and min(took) < 0.5
+def test_help_lists_the_verbs():
+    """tests/test_architecture.py has how soon it answers."""
+    said = trueup("--help")
+    assert said.returncode == 0
     assert len(cli.find_verbs()) >= 12
     for verb, entry in cli.find_verbs().items():
         assert f"  {verb:<20}{entry.line}\n" in said.stdout
@@ -104,4 +101,4 @@ def test_an_error_is_one_line_or_one_document(tmp_root):
 
 
 def test_the_version_is_the_packages():
-    assert trueup("--version").stdout.strip()[:2] == "0."
+    assert trueup("--version").stdout.strip() == version("trueup")

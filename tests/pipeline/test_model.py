@@ -59,7 +59,7 @@ def test_versions_are_promoted_and_rolled_back_step_by_step(trueup, root):
     assert trueup("rollback", "--to", "3", "--by", "ben")["state"]["live"] == live(root) == "3"
 
 
-def test_a_rollback_goes_to_the_newest_version_that_answers(trueup, root, silent):
+def test_a_rollback_goes_to_the_newest_version_that_answers(trueup, silent):
     for version in ("2", "3"):
         trueup("promote", version, "--reason", "better")
     silent["2"] = "503: weights are damaged."
@@ -67,7 +67,7 @@ def test_a_rollback_goes_to_the_newest_version_that_answers(trueup, root, silent
     assert (back["state"]["live"], back["passed_over"]) == ("1", {"2": "503: weights are damaged."})
 
 
-def test_where_no_version_answers_the_rollback_says_so_and_changes_nothing(trueup, root, silent):
+def test_where_no_version_answers_the_rollback_says_so_and_changes_nothing(trueup, silent):
     for version in ("2", "3"):
         trueup("promote", version, "--reason", "better")
     before = trueup("history")
@@ -169,7 +169,7 @@ def test_an_override_lets_the_gate_pass_until_its_end(trueup, root, capsys, fake
     assert "overridden" in capsys.readouterr().out
 
 
-def test_an_override_can_be_withdrawn(trueup, root, capsys):
+def test_an_override_can_be_withdrawn(trueup, root):
     until = ("--until", "2099-01-01")
     for name in ("accuracy", "class_recall"):
         trueup("override", "--gate", name, "--by", "ana", "--reason", "camera is being replaced", *until)
@@ -222,7 +222,7 @@ def test_the_time_of_an_override_is_that_of_the_clock(trueup, monkeypatch, tmp_p
     assert trueup("override", "--gate", "accuracy", "--reason", "r", "--until", soon)["change"]["until"].startswith(soon)
 
 
-def test_a_version_has_a_name_until_it_is_taken_away(trueup, root):
+def test_a_version_has_a_name_until_it_is_taken_away(trueup):
     made = trueup("alias", "shadow", "3", "--by", "ana", "--reason", "to compare")
     assert made["state"]["aliases"] == {"shadow": "3"} and made["state"]["live"] == "1"
     assert made["change"] == {"kind": "alias", "alias": "shadow", "version": "3", "by": "ana", "reason": "to compare"}
@@ -252,7 +252,7 @@ def test_a_retired_model_has_no_live_version_until_one_is_promoted(trueup, root)
     assert trueup("promote", "2", "--reason", "back", "--by", "ana")["state"]["live"] == live(root) == "2"
 
 
-def test_a_version_that_is_named_is_not_deleted(trueup, capsys):
+def test_a_version_that_is_named_is_not_deleted(trueup):
     trueup("alias", "shadow", "2", "--by", "ana")
     assert "is named shadow" in trueup("delete", "2", "--by", "ana", "--reason", "old", code=2)["error"]["message"]
     assert trueup("list")["models"][0]["aliases"] == {"shadow": "2"} and trueup("show", "2")["aliases"] == ["shadow"]

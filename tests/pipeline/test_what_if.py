@@ -96,6 +96,7 @@ def test_what_mistakes_cost_is_judged_as_the_gate_would(capsys, root, tmp_path):
     policy = write_policy(tmp_path, "gates: {max_cost_per_1000: 300, default_cost: 2}\n")
     found = run(capsys, gate.main, "--root", root, "--model", MODEL, "--what-if", policy, "--from", DAYS[3], "--to", DAYS[5])
     as_options = ("--set", "gates.max_cost_per_1000=300", "--set", "gates.default_cost=2")
+    assert [row["day"] for row in found["days"]] == DAYS[3:6]
     for row in found["days"]:
         theirs = [g for g in judge_by_itself(capsys, root, row["as_of"], *as_options)["gates"] if g["gate"] == "cost"]
         ours = [g for g in row["gates"] if g["gate"] == "cost"]

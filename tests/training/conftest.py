@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from command.load_settings import load
+from contract import clock
 from contract.documents import manifest
 from contract.registry import Registry
 from contract.storage import open_root
@@ -25,14 +26,8 @@ def digits_root(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jvm.session.is_running", lambda: False)
         made = make(open_root(root), load(root=root, model="digits", overrides=["dataset.rows_per_group=16"]), None, None,
-                    as_of())
+                    clock.parse_moment("2026-11-20T23:00:00Z"))
     return root, made
-
-
-def as_of():
-    from contract import clock
-
-    return clock.parse_moment("2026-11-20T23:00:00Z")
 
 
 class World:

@@ -11,6 +11,7 @@ import torch
 from benchmarks.gpu import jobs
 from benchmarks.gpu.made import MemoryFeed, Rows, split_rows
 from contract.storage import open_root
+from tests.faults import Died
 from training.fit.checkpoint import Checkpoints
 from training.fit.loop import Loop
 from training.fit.process_group import ProcessGroup
@@ -18,10 +19,6 @@ from training.fit.process_group import ProcessGroup
 CLASSES = ["a", "b", "c"]
 SIDE = 16
 PLAIN, TINY = "tests.training.plain:build", "tests.training.tiny:build"
-
-
-class Died(BaseException):
-    """The process ends here."""
 
 
 class Meeting:

@@ -1,15 +1,24 @@
 """Candidate against live on the same rows; a row that was trained on is leakage, an unknown training set is named."""
 
+import hashlib
+import io
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from contract.documents import manifest
 from contract.documents.card import Card
 from contract.errors import EmptyData, LeakageFound, TrialFailed
+from inference.model.predictor import Predictor
 from tests.training.loop_root import digits, png
 from training import compare
-from training.assess import Side, assess, list_hashes
+from training.assess import Side, assess, list_hashes, text
 from training.compare import Answers
+from training.feed.reader import read_rows
+from training.first_version import FirstVersion
+from training.train import train
 from training.trial import Trial
 
 CLASSES = ["a", "b"]
@@ -160,12 +169,6 @@ def test_a_held_out_row_that_an_ancestor_was_trained_on_is_leakage(world):
 
 
 def leaking_manifest(world):
-    import hashlib
-    import io
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     held = sorted(list_hashes(world.storage, world.made, "holdout"))
     out = io.BytesIO()
     pq.write_table(pa.table({"image_sha256": held, "split": ["train"] * len(held)}), out)
@@ -202,12 +205,6 @@ def test_rows_that_somebody_alone_labelled_are_left_out_person_by_person():
 
 def test_two_architectures_stand_in_one_table_with_the_f1_of_scikit_learn(world):
     from sklearn.metrics import f1_score
-
-    from inference.model.predictor import Predictor
-    from training.assess import text
-    from training.feed.reader import read_rows
-    from training.first_version import FirstVersion
-    from training.train import train
 
     networks = {"live": "resnet18", "candidate": "mobilenet_v3_small"}
     cards = {side: train(world.storage, world.registry, world.settings(epochs=1, lr=0.003), world.made.dataset, None,

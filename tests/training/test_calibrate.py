@@ -9,17 +9,23 @@ from pydantic import ValidationError
 
 from contract.documents.card import Calibration, Card
 from contract.errors import DONE, ERROR
+from contract.storage import open_root
+from inference.model import network
 from inference.model.predictor import Predictor, load_predictor
 from inference.model.strip_metadata import strip_metadata
+from tests.faults import Died
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny, tiny_weights
 from tests.inference.serving import IMAGE, serving
-from tests.training.fit.test_loop import Died, dies_after
+from tests.training.digits_by_hand import make_root
+from tests.training.fit.test_loop import dies_after
 from tests.training.loop_root import digits, png
 from training import calibrate as module
 from training import publish
 from training.assess import assess
 from training.calibrate import Row, calibrate, calibrate_trained
+from training.convert import convert
+from training.feed import reader
 from training.fit import scaling
 
 HOT = Calibration(method="temperature", temperature=2.5, rows=300, fitted_on="validation rows of dataset d", loss_before=1.0,
@@ -51,8 +57,6 @@ def test_training_fits_a_temperature_on_the_validation_rows_and_says_so(world):
 
 
 def test_the_temperature_of_the_card_is_that_of_a_grid_over_the_validation_rows(world):
-    from training.feed import reader
-
     card = world.train(epochs=1)
     predictor = Predictor(card.model_copy(update={"calibration": None}), world.registry.weights(card.version))
     rows = list(reader.read_rows(world.storage, world.made.split("validation"), 0, world.made.rows["validation"]))
@@ -115,7 +119,7 @@ def test_vector_scaling_needs_rows_of_each_class(world, monkeypatch, capsys):
 @pytest.mark.parametrize("calibration", [HOT, TILTED])
 def test_over_http_probabilities_are_those_of_the_scaled_outputs(tmp_root, tmp_path, calibration):
     publish_tiny(tmp_root, calibration=calibration)
-    card = Card.load(storage_of(tmp_root), "models/m/versions/1/card.json")
+    card = Card.load(open_root(tmp_root), "models/m/versions/1/card.json")
     plain = Predictor(card.model_copy(update={"calibration": None}), tiny_weights(3, 1), device="cpu")
     with serving(tmp_root, tmp_path / "outbox") as client:
         for n in range(4):
@@ -126,12 +130,6 @@ def test_over_http_probabilities_are_those_of_the_scaled_outputs(tmp_root, tmp_p
             got = {p["label"]: p["probability"] for p in answer["predictions"]}
             assert [got[label] for label in "abc"] == pytest.approx(expected, abs=1e-4)
             assert answer["predictions"][0]["label"] == "abc"[expected.argmax()]
-
-
-def storage_of(root):
-    from contract.storage import open_root
-
-    return open_root(root)
 
 
 @pytest.mark.parametrize(("runtime", "number_format"), [("torch", "float32"), ("torchscript", "float32"), ("torch", "bfloat16")])
@@ -150,9 +148,6 @@ def test_in_every_format_probabilities_are_softmax_of_outputs_over_the_temperatu
 
 
 def test_a_converted_version_inherits_it(tmp_path):
-    from tests.training.digits_by_hand import make_root
-    from training.convert import convert
-
     registry = make_root(str(tmp_path / "root"), calibration=HOT)
     card, _ = convert(registry, "1", "float32", None, 10, "test")
     assert card.calibration == HOT
@@ -164,16 +159,12 @@ def test_a_converted_version_inherits_it(tmp_path):
 
 
 def test_int8_gets_one_of_its_own_where_there_are_validation_rows(world):
-    from training.convert import convert
-
     parent = world.train(epochs=1)
     card, _ = convert(world.registry, "1", "int8", None, 20, "test")
     rows = world.made.rows["validation"]
     assert (card.calibration.method, card.calibration.rows) == ("temperature", rows)
     assert card.calibration.loss_before != parent.calibration.loss_before, "of the outputs of int8"
     predictor = load_predictor(world.registry, card.version, "cpu")
-    from training.feed import reader
-
     samples = reader.read_rows(world.storage, world.made.split("validation"), 0, rows)
     z, truth = zip(*((logits_of(predictor, bytes(row.image)), row.label_index) for row in samples), strict=True)
     assert scaling.fit_temperature(np.stack(z), np.array(truth)) == pytest.approx(card.calibration.temperature, abs=0.01)
@@ -189,8 +180,6 @@ def test_rows_of_a_dataset_that_is_not_the_versions_own_count_by_their_class_not
     assert calibrate_trained(world.storage, same, turned, weights, "temperature") == card.calibration
     fewer = card.model_copy(update={"classes": [*classes[:-1], "none of the dataset's"], "calibration": None})
     found = calibrate_trained(world.storage, world.made, fewer, weights, "temperature")
-    from training.feed import reader
-
     rows = [row for row in reader.read_rows(world.storage, world.made.split("validation"), 0, world.made.rows["validation"])
             if row.label_index < len(classes) - 1]
     assert found.rows == len(rows) < card.calibration.rows
@@ -216,8 +205,6 @@ def test_an_assessment_shows_the_error_of_both_sides_with_and_without(world):
 
 
 def test_publishing_fits_one_on_a_folder_that_was_not_trained_on(tmp_path, capsys, trial_in_process):
-    from inference.model import network
-
     torch.manual_seed(1)
     torch.save(network.build("tests.training.tiny:build", 10).state_dict(), tmp_path / "w.pt")
     (tmp_path / "classes.txt").write_text("\n".join(map(str, range(10))))
@@ -246,14 +233,17 @@ def test_pictures_of_different_sizes_are_asked_one_by_one():
     assert calibrate(Predictor(card, weights, device="cpu"), rows, "temperature", "rows").rows == 30
 
 
-@pytest.mark.parametrize("bad", [{"method": "temperature"}, {"method": "temperature", "temperature": 0.0},
-                                 {"method": "temperature", "temperature": float("nan")},
-                                 {"method": "vector", "scale": [1.0]}, {"method": "vector", "temperature": 1.0},
-                                 {"method": "vector", "scale": [1.0] * 3, "bias": [float("inf")] * 3}])
-def test_a_card_with_half_a_calibration_is_refused(bad):
-    said = {"rows": 30, "fitted_on": "rows", "loss_before": 1.0, "loss_after": 1.0}
-    with pytest.raises(ValidationError):
-        Calibration(**said | bad)
+@pytest.mark.parametrize(("bad", "said"), [
+    ({"method": "temperature"}, "expected a temperature alone, or scale and bias alone"),
+    ({"method": "temperature", "temperature": 0.0}, "greater than 0"),
+    ({"method": "temperature", "temperature": float("nan")}, "finite"),
+    ({"method": "vector", "scale": [1.0]}, "expected a temperature alone, or scale and bias alone"),
+    ({"method": "vector", "temperature": 1.0}, "expected a temperature alone, or scale and bias alone"),
+    ({"method": "vector", "scale": [1.0] * 3, "bias": [float("inf")] * 3}, "finite")])
+def test_a_card_with_half_a_calibration_is_refused(bad, said):
+    whole = {"rows": 30, "fitted_on": "rows", "loss_before": 1.0, "loss_after": 1.0}
+    with pytest.raises(ValidationError, match=said):
+        Calibration(**whole | bad)
 
 
 def test_a_vector_of_another_number_of_classes_is_refused():

@@ -83,7 +83,7 @@ def test_what_could_mean_two_things_is_refused_with_its_place(tmp_path, content,
         read_classes(tmp_path / "classes.txt")
 
 
-def test_the_real_file_of_imagenet_is_1000_classes_of_which_two_pairs_have_one_name(tmp_path):
+def test_a_file_like_imagenets_has_1000_classes_although_two_pairs_have_one_name(tmp_path):
     names = {str(n): [f"n{n:08d}", f"thing {n if n not in (517, 639) else n - 1}"] for n in range(1000)}
     (tmp_path / "imagenet_class_index.json").write_text(json.dumps(names))
     found = read_classes(tmp_path / "imagenet_class_index.json")

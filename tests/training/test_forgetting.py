@@ -134,7 +134,7 @@ def move_away(registry, made):
     registry.storage.put(layout.manifest(made.dataset), made.model_copy(update={"index": index}).to_bytes())
 
 
-def test_the_first_dataset_is_the_oldest_that_is_there_whole(line, tmp_path):
+def test_the_first_dataset_is_the_oldest_that_is_there_whole(tmp_path):
     registry = make_root(str(tmp_path / "root"), held_out=HELD)
     put_dataset(registry, "d2", 40)
     put_version(registry, "2", "d2", "1", 1)

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import select
 import struct
 import sys
 from contextlib import contextmanager
@@ -44,8 +45,6 @@ def opened(folder):
 
 
 def _waiting(log):
-    import select
-
     return bool(select.select([log], [], [], 0)[0])
 
 

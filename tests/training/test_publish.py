@@ -16,7 +16,7 @@ from inference.model.predictor import Predictor
 from inference.model.preprocess import to_tensor
 from tests.training import odd_networks
 from tests.training.loop_root import digits, png
-from training import publish
+from training import ask_first, publish
 
 TINY = "tests.training.tiny:build"
 
@@ -143,9 +143,7 @@ def test_what_does_not_answer_is_refused_and_nothing_is_written(tmp_path, capsys
     assert not (tmp_path / "root").exists() and trial_in_process == []
 
 
-def test_what_does_not_answer_in_its_service_is_not_published(brought, capsys, monkeypatch):
-    from training import ask_first
-
+def test_what_does_not_answer_in_its_service_is_not_published(brought, monkeypatch):
     _, folder = brought
 
     def refuse(*_):

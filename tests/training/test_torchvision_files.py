@@ -76,7 +76,7 @@ def test_every_family_is_there():
     assert [kind for kind in kinds if not any(name.startswith(kind) for name in FAMILIES)] == []
 
 
-def test_without_the_option_the_two_networks_are_asked_about(tmp_path, capsys):
+def test_without_the_option_googlenet_is_refused(tmp_path, capsys):
     torch.save(handed_out("googlenet", make("googlenet", len(CLASSES))), tmp_path / "w.pth")
     assert bring(tmp_path, "googlenet") == USAGE
     assert "expected --transform-input or --no-transform-input" in capsys.readouterr().err

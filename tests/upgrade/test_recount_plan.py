@@ -9,7 +9,7 @@ from contract.rows.listing import list_day
 from contract.storage import open_root
 from emr import cli
 from tests.emr.conftest import emr  # noqa: F401  (a fixture)
-from tests.emr.test_emr_plan import RECORDED
+from tests.emr.test_estimate import RECORDED
 
 DAYS, ROWS = ("2026-11-19", "2026-11-20"), 3600
 
@@ -38,8 +38,7 @@ def plan(capsys, root, recorded, *options):
 
 
 def test_the_plan_says_what_counting_again_costs(emr, root, capsys, tmp_path):  # noqa: F811
-    recorded = tmp_path / "recorded.json"
-    recorded.write_text(json.dumps(RECORDED | {"machine": "2 cores (a test)"}))
+    recorded = record(tmp_path)
     found = json.loads(plan(capsys, root, recorded, "--json"))["recount"]
     assert (found["rules"], found["counted_by"], found["days"]) == ("2", ["1"], list(DAYS))
     assert (found["rows"], found["bytes"], found["where"]) == (2 * ROWS, 2_000_000, "driver")
@@ -63,5 +62,6 @@ def test_what_was_counted_by_todays_rules_costs_nothing(emr, root, capsys, tmp_p
 
 
 def record(folder):
+    """Writes the rates that an estimate rests on."""
     (folder / "recorded.json").write_text(json.dumps(RECORDED))
     return folder / "recorded.json"

@@ -37,7 +37,7 @@ ASKED = {"emr.gpu_types": '["g5.xlarge"]', "train.epochs": 1, "train.retries": 0
 def trained_on(s3_root, capsys):
     """The arguments of a training on a dataset that was made here."""
     root = tiny_root.make(s3_root, n=24, right=12)
-    sets = [w for name in ("dataset.files",) for w in ("--set", f"{name}={SETTINGS[name]}")]
+    sets = ["--set", f"dataset.files={SETTINGS['dataset.files']}"]
     assert dataset.main(["--root", root, *WINDOW, *sets, "--json"]) == 0
     made = json.loads(capsys.readouterr().out)["dataset"]
     return root, ["--model", tiny_root.MODEL, "--dataset", made]

@@ -41,14 +41,14 @@ def test_a_server_that_is_silent_is_waited_for_so_long_and_no_longer(quick, caps
     assert told["error"] == "it did not answer within 0.5 s" in capsys.readouterr().err
 
 
-def test_without_the_package_it_says_how_to_get_it(monkeypatch, capsys):
+def test_without_the_package_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     told = tell(TrackFields(mlflow="http://127.0.0.1:9"), find)
     assert "mlflow-skinny is missing" in told["error"] and "trueup[mlflow]" in told["error"]
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), ValueError("x" * 5000)])
-def test_whatever_it_raises_is_said_in_short(mlflow, error, capsys):
+def test_whatever_it_raises_is_said_in_short(mlflow, error):
     def work(store):
         raise error
 
@@ -61,10 +61,11 @@ def test_what_was_told_names_the_run(mlflow):
     assert write_told(told) == f"; MLflow run {told['run']}" and mlflow.runs("k")[0].info.run_id == told["run"]
 
 
-@pytest.mark.parametrize("address", ["https://ana:secret@mlflow.example.com", "postgresql://u:secret@host/db", "mlruns", "",
-                                     "http: //x"])
-def test_an_address_without_a_scheme_or_with_a_password_is_refused(address):
-    with pytest.raises(ValidationError) as refused:
+@pytest.mark.parametrize(("address", "said"), [
+    ("https://ana:secret@mlflow.example.com", "without a password"), ("postgresql://u:secret@host/db", "without a password"),
+    ("mlruns", "with a scheme"), ("", "with a scheme"), ("http: //x", "with a scheme")])
+def test_an_address_without_a_scheme_or_with_a_password_is_refused(address, said):
+    with pytest.raises(ValidationError, match=f"expected an address {said}") as refused:
         TrackFields(mlflow=address)
     assert "secret" not in str(refused.value.errors()[0]["msg"])
 

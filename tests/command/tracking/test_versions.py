@@ -45,7 +45,7 @@ def test_a_trained_version_is_a_run_with_parameters_epochs_and_artifacts(registr
     assert (found.info.status, found.info.run_name) == ("FINISHED", "m 2")
 
 
-def test_said_again_after_any_kill_it_is_the_same_run_with_each_epoch_once(registry, mlflow, monkeypatch):
+def test_said_again_after_any_kill_it_is_the_same_run_with_each_epoch_once(registry, mlflow):
     """Killed after each call to MLflow in turn, and begun again: what is there at the end is what one go makes."""
     card, store = registry.card("2"), mlflow.store()
     client, calls = store._client, []

@@ -148,9 +148,7 @@ def label_canary(registry, right, n, live="1"):
 
 
 @pytest.mark.parametrize(("right", "code", "status"), [(70, 3, "withdrawn"), (185, 0, "canary")])
-def test_labels_of_its_own_rows_decide(canary, registry, monkeypatch, right, code, status):
-    evening = clock.parse_moment(f"{clock.day_of(clock.now())}T20:00:00Z")  # the rows are of noon, labelled an hour later
-    monkeypatch.setattr(clock, "now_us", lambda: clock.to_us(evening))
+def test_labels_of_its_own_rows_decide(canary, registry, right, code, status):
     canary("start", "2", "--set", "canary.labels=30")
     label_canary(registry, right, 200)
     count(registry, _0={"answers": 200})

@@ -4,15 +4,14 @@ import json
 
 import pytest
 
-from contract import clock, layout
 from contract.canary import changes
-from contract.canary.documents import ReplicaCounts, StepCounts
 from contract.deciding.changes import set_alias
 from contract.registry import Registry
 from contract.runs import Runs
 from contract.storage import open_storage
 from pipeline import cycle
 from tests.faults import AFTER, BEFORE, Died, Process, patched
+from tests.pipeline.canary.test_commands import count, kinds
 from tests.pipeline.roots import MODEL, make_root
 
 pytestmark = pytest.mark.usefixtures("fake_stages")
@@ -37,17 +36,6 @@ def turn(capsys, tmp_root):
         return json.loads(said.out)
 
     return run
-
-
-def count(registry, **steps):
-    now = changes.find_canary(registry)
-    document = ReplicaCounts(model=MODEL, salt=now.salt, version=now.version, replica="a", at=clock.iso(clock.now()),
-                             steps={int(k[1:]): StepCounts(**v) for k, v in steps.items()})
-    registry.storage.put(layout.canary_counts(MODEL, now.salt, "a"), document.to_bytes())
-
-
-def kinds(registry):
-    return [r.change["kind"] for r in registry.history()][1:]
 
 
 def test_a_candidate_becomes_a_canary_and_later_cycles_make_it_live(registry, turn):

@@ -91,7 +91,7 @@ def test_nothing_labelled_yet_wishes_for_labels():
     assert "more audit labels would decide in 80% of cases." in made["sentence"]
 
 
-def test_how_many_a_gate_without_any_label_needs_is_not_known(tmp_root):
+def test_how_many_a_gate_without_any_label_needs_is_not_known():
     policy = GatePolicy(min_accuracy=None, min_class_recall=None, max_calibration_error=0.05, max_drop_from_trivial=0.0)
     made = decide(policy, evaluation(), "e", "1", Tally(5000))
     assert made["wishes"]["rows"] == [] and made["wishes"]["ask"] is None

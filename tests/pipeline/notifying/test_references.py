@@ -2,7 +2,9 @@
 
 import json
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from command.load_settings import load, with_options
 from contract.errors import UsageError
@@ -65,14 +67,9 @@ def test_a_variable_and_a_file_are_read_without_blanks(monkeypatch, tmp_path):
             resolve(missing)
 
 
-def test_a_secret_of_aws_is_read_by_name_arn_or_field(monkeypatch):
-    import boto3
-    from moto import mock_aws
-
-    for name, value in (("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_REGION", "eu-west-1")):
-        monkeypatch.setenv(name, value)
+def test_a_secret_of_aws_is_read_by_name_arn_or_field():
     with mock_aws():
-        client = boto3.client("secretsmanager", region_name="eu-west-1")
+        client = boto3.client("secretsmanager")
         arn = client.create_secret(Name="trueup/slack", SecretString=HOOK)["ARN"]
         client.create_secret(Name="trueup/ops", SecretString=json.dumps({"url": HOOK, "key": "k"}))
         assert {resolve("aws-secret:trueup/slack"), resolve(f"aws-secret:{arn}"), resolve("aws-secret:trueup/ops#url")} == {HOOK}

@@ -212,7 +212,6 @@ def test_what_came_later_and_items_that_lie_there_change_no_section(copied, say)
 
 def test_rows_that_are_gone_leave_sections_as_they_were_told(copied, say):
     root, name = copied
-    Path(root, layout.expiry(DAYS[0], "rows")).parent.mkdir(parents=True, exist_ok=True)
     for path in Path(root, "labels", f"dt={DAYS[0]}").glob("*.parquet"):
         path.unlink()
     code, document = say(root, name)

@@ -269,7 +269,7 @@ def test_a_decision_of_the_release_before_is_decided_again(copied, say):
     assert code == 4 and "did not note the history" in states(said, "cannot tell")[layout.decision(MODEL, name)]
 
 
-def test_rows_that_expired_are_told_from_rows_that_are_missing(tmp_root, say, capsys):
+def test_rows_that_expired_are_told_from_rows_that_are_missing(tmp_root, say):
     old = clock.day_of(clock.now() - timedelta(days=50))
     make_root(tmp_root, right=120, n=200)
     make_root(tmp_root, right=15, n=20, day=old)

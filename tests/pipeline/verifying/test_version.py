@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.runs import Plan
 from contract.storage import open_storage
+from jobs import forget
 from metrics.significance.paired import Paired
 from pipeline.gates.promotion import of_assessment
 from pipeline.verifying import command as verify
@@ -59,15 +61,9 @@ def root(tmp_root):
 
 
 @pytest.fixture
-def say(capsys):
-    """Verifies version 2 (or another) in this process; (exit code, document)."""
-
-    def run(root, version="2"):
-        capsys.readouterr()
-        code = verify.main([version, "--root", root, "--model", MODEL, "--json", "--in-process"])
-        return code, json.loads(capsys.readouterr().out)
-
-    return run
+def say(say):
+    """Of version 2, unless a test names another."""
+    return lambda root, version="2": say(root, version)
 
 
 def test_a_version_is_what_its_history_says_and_its_comparison_comes_out_the_same(root, say):
@@ -106,8 +102,6 @@ def test_each_file_that_is_gone_is_named(root, say):
 
 
 def test_pictures_that_were_erased_are_told_from_pictures_that_were_taken(root, say):
-    from jobs import forget
-
     assert forget.main(["--root", root, "--image", small_dataset.SHA256, "--by", "ana"]) == 0
     code, document = say(root)
     assert code == 4 and not states(document, "differs", "missing")
@@ -154,9 +148,7 @@ def test_weights_that_were_deleted_are_told(root, say):
     assert code == 0 and "deleted, as the history says" in states(document, "not recomputed")[layout.weights(MODEL, "1")]
 
 
-def test_a_version_goes_into_a_bundle_with_its_dataset(root, say, tmp_path, capsys):
-    import shutil
-
+def test_a_version_goes_into_a_bundle_with_its_dataset(root, tmp_path, capsys):
     file = tmp_path / "version.zip"
     assert verify.main(["2", "--root", root, "--model", MODEL, "--in-process", "--bundle", str(file)]) == 0
     shutil.rmtree(root)

@@ -65,7 +65,7 @@ def test_a_verdict_on_the_format_is_that_of_the_model_everywhere(run, root):
 
 
 @pytest.mark.usefixtures("fake_stages")
-def test_a_refused_candidate_is_not_trained_again_without_new_labels(run, monkeypatch):
+def test_a_refused_candidate_is_not_trained_again_without_new_labels(run):
     asked = ("--in-process", "--set", "promotion.min_accuracy=0.999")
     assert run(cycle.main, *asked)["candidate"] == "3"
     again = run(cycle.main, *asked)
@@ -128,7 +128,7 @@ def test_of_a_retired_model_no_old_verdict_is_told(run, root, monkeypatch):
     assert "stale" not in {e.kind for e in find_events(storage, MODEL, since, 30.0)}
 
 
-def test_of_a_day_that_nobody_judged_another_policy_judges_what_answered(run, root, tmp_path):
+def test_of_a_day_that_nobody_judged_another_policy_judges_what_answered(run, tmp_path):
     (tmp_path / "policy.yaml").write_text("min_accuracy: 0.5")
     today = clock.day_of(clock.now())  # the format was let in a moment ago
     (row,) = run(gate.main, "--what-if", str(tmp_path / "policy.yaml"), "--from", today, "--to", today)["days"]

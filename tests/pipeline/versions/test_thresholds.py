@@ -12,7 +12,6 @@ import pytest
 
 from contract import clock, ids, layout, samples
 from contract.confidence import confidence_bin
-from contract.evaluations import read_evaluation
 from contract.records import LABEL, PREDICTION
 from contract.registry import Registry
 from contract.storage import open_storage
@@ -103,8 +102,8 @@ def test_from_acceptance_to_gate_verification_and_pages(capsys, root):
 
 @pytest.mark.slow("accept")
 def test_what_if_judges_each_day_by_the_thresholds_of_then(capsys, root, tmp_path):
-    storage, (chose,) = open_storage(root), (run(capsys, evaluate.main, root)["id"],)
-    run(capsys, model.main, root, "thresholds", "accept", chose, "--by", "ana")
+    storage, name = open_storage(root), run(capsys, evaluate.main, root)["id"]
+    run(capsys, model.main, root, "thresholds", "accept", name, "--by", "ana")
     for i, day in enumerate(DAYS[4:], start=5):
         make_day(storage, day, i)
     run(capsys, evaluate.main, root)
@@ -181,4 +180,3 @@ def test_what_is_left_to_people_is_asked_first(capsys, root):
     promote_another(storage)
     assert review.main(["sample", "--review-first", "--root", root, "--model", MODEL, "--day", DAYS[2]]) == 2
     assert "they are of version 1, and another one is live" in capsys.readouterr().err
-    assert read_evaluation(storage, MODEL, name)["versions"]["1"]

@@ -10,7 +10,6 @@ from contract.registry import Registry
 from contract.storage import open_storage
 from pipeline import answering, cycle, model
 from tests.command.tracking.mlflows import EXPERIMENT
-from tests.pipeline.conftest import fake_stages  # noqa: F401
 from tests.pipeline.roots import MODEL, make_root, write_version
 
 WHY = ("--by", "ana", "--reason", "r")

@@ -60,7 +60,7 @@ def test_memory_that_cannot_be_had_names_its_setting(monkeypatch):
 @pytest.mark.parametrize("room", [0, 30_000, ALL])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_batches_are_those_that_are_decoded_anew(tmp_path, seed, room, forked):
-    """Files in any order, any rows of them, steps of any size, cut anywhere or in the middle: whatever was kept before."""
+    """Files in any order, any rows of them, steps of any size, cut anywhere or in the middle: whatever was cached before."""
     rng, found = random.Random(seed), Files(tmp_path, samples(60), 5, empty=seed == 2)
     pixels = {row.image_sha256: torch.from_numpy(decode_and_resize(row.image, P)).permute(2, 0, 1) for row in found.rows}
     rows = dict(zip([file.key for file in found.files], [found.rows[n:n + 16] for n in range(0, 60, 16)], strict=True))
@@ -84,7 +84,7 @@ def test_batches_are_those_that_are_decoded_anew(tmp_path, seed, room, forked):
 
 
 @BOTH
-def test_what_is_kept_is_not_read_again(tmp_path, forked):
+def test_what_is_cached_is_not_read_again(tmp_path, forked):
     found = Files(tmp_path, samples(60))
     with Feed(found.storage, P, 2, forked, ALL) as feed:
         first = torch.cat([batch.images.clone() for batch in feed.batches(found.files, 0, [10] * 6)])
@@ -97,7 +97,7 @@ def test_what_is_kept_is_not_read_again(tmp_path, forked):
             next(feed.batches(found.files, 0, []))
 
 
-def test_a_part_that_is_kept_is_not_decoded_again(tmp_path, monkeypatch):
+def test_a_part_that_is_cached_is_not_decoded_again(tmp_path, monkeypatch):
     found, decoded = Files(tmp_path, samples(60)), []
     monkeypatch.setattr("training.feed.decode.decode_picture",
                         lambda data, how: decoded.append(1) or decode_and_resize(data, how))
@@ -109,7 +109,7 @@ def test_a_part_that_is_kept_is_not_decoded_again(tmp_path, monkeypatch):
 
 
 @BOTH
-def test_few_decoders_fill_the_room_of_many(tmp_path, forked):
+def test_few_workers_fill_the_room_of_many(tmp_path, forked):
     found = Files(tmp_path, samples(16), 8)  # two row groups, so two workers of eight
     pixels = sum(decode_and_resize(row.image, P).size for row in found.rows)
     with Feed(found.storage, P, 8, forked, 2 * pixels) as feed:
@@ -149,7 +149,7 @@ def test_a_picture_that_cannot_be_decoded_is_an_error_each_time(tmp_path, forked
         assert len(next(feed.batches(found.files, 30, [10])).images) == 10
 
 
-def test_after_a_killed_decoder_all_is_decoded_anew(tmp_path):
+def test_after_a_killed_worker_all_is_decoded_anew(tmp_path):
     found = Files(tmp_path, samples(60))
     with Feed(found.storage, P, 2, True, ALL) as feed:
         expected = torch.cat([batch.images.clone() for batch in feed.batches(found.files, 0, [10] * 6)])
@@ -168,7 +168,7 @@ def test_a_file_that_is_replaced_meanwhile_is_an_error(tmp_path):
             list(feed.batches(found.files, 0, [32]))
 
 
-def test_whole_pictures_are_not_kept(tmp_path):
+def test_whole_pictures_are_not_cached(tmp_path):
     found = Files(tmp_path, samples(20))
     with Feed(found.storage, Preprocess(resize=30, crop=None), 2, False, ALL) as feed:
         for _ in range(2):

@@ -74,7 +74,7 @@ def test_the_pixels_are_those_that_are_served(tmp_path, how, kind, forked):
 
 @BOTH
 @pytest.mark.parametrize("threads", [1, 8])
-def test_a_row_is_cut_at_the_same_place_in_any_batch(tmp_path, threads, forked):
+def test_a_row_is_cropped_at_the_same_place_in_any_batch(tmp_path, threads, forked):
     found, windows = Files(tmp_path, samples(20)), augment.make_crop_windows(augment.find_strength("crop"), 3, 1)
     alone = [found.one(row, windows) for row in range(20)]
     together = next(found.batches([20], P, threads, windows, forked)).images
@@ -218,7 +218,7 @@ class Places:
         return self.places[:len(hashes)]
 
 
-def test_quick_and_slow_cuts_are_the_same(tmp_path):
+def test_crops_made_in_decoding_are_those_of_the_whole_picture(tmp_path):
     rows = samples(12)
     places = augment.make_crop_windows(augment.find_strength("crop"), 5, 2)([row.image_sha256 for row in rows])
     made = next(Files(tmp_path, rows, 16).batches([12], P, 2, Places(places))).images
@@ -228,12 +228,12 @@ def test_quick_and_slow_cuts_are_the_same(tmp_path):
     assert 0 < sum(place[2] >= 0.5 for place in places) < 12
 
 
-def test_a_cut_reaches_every_edge_and_mirrors():
+def test_a_crop_reaches_every_edge_and_mirrors():
     pixels = torch.arange(3 * 6 * 5).reshape(3, 6, 5)
     assert torch.equal(crop_picture(pixels, 4, 0, 0, 0), pixels[:, :4, :4])
     assert torch.equal(crop_picture(pixels, 4, 0.999, 0.999, 0), pixels[:, 2:, 1:])
     assert torch.equal(crop_picture(pixels, 4, 0, 0, 0.5), pixels[:, :4, :4].flip(2))
-    assert crop_picture(pixels, 8, 0.5, 0.5, 0).shape == (3, 8, 8)  # smaller than the cut: black around it
+    assert crop_picture(pixels, 8, 0.5, 0.5, 0).shape == (3, 8, 8)  # smaller than the crop: black around it
 
 
 def test_normalised_bits_do_not_depend_on_the_layout_in_memory_nor_on_whose_it_is(tmp_path):

@@ -1,5 +1,6 @@
 """Parts of an epoch: whatever the ranks before and after, and wherever they died, every row is read once."""
 
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,8 +60,6 @@ class Numbers:
         self.reads = []
 
     def batches(self, files, low, sizes, windows=None):
-        import torch
-
         self.reads.append((low, list(sizes)))
         for size in sizes:
             numbers = torch.arange(low, low + size)

@@ -69,6 +69,7 @@ def test_a_hostile_common_metadata_is_never_opened(world, tmp_path):
     assert len(list(reader.read_rows(world.storage, world.made.split("train"), 0, 20))) == 20
     assert not trace.exists()
     from petastorm import make_reader
+
     with pytest.raises(AttributeError):  # it takes what the payload returned for a schema
         make_reader(f"file://{world.storage.path(key).parent}", reader_pool_type="dummy")
     assert trace.exists()  # so the payload was a real one

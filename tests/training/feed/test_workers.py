@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from contract.errors import BadImage
+from tests.command.test_interrupts import is_running
+from tests.inference.serving import until
 from training.errors import RankGone
 from training.feed.workers import start_workers, stop_workers
 
@@ -56,14 +58,14 @@ def test_tasks_and_answers_that_no_pipe_holds_make_nobody_wait_for_ever(forked):
 @BOTH
 @pytest.mark.parametrize(("error", "raised"), [(BadImage("picture 3"), BadImage), (KeyError("x"), RuntimeError)])
 def test_what_goes_wrong_there_is_raised_here_with_its_trace(forked, error, raised):
-    def filling(task):
+    def decode(task):
         raise error
 
-    with started(lambda _: filling, 1, forked) as (one,):
+    with started(lambda _: decode, 1, forked) as (one,):
         one.submit(1)
         with pytest.raises(raised, match="picture 3|KeyError") as caught:
             one.result()
-    assert "in filling" in str(caught.value.__cause__)
+    assert "in decode" in str(caught.value.__cause__)
 
 
 @BOTH
@@ -170,16 +172,5 @@ def test_nothing_outlives_a_rank_that_is_killed():
     with subprocess.Popen([sys.executable, "-c", RANK], stdout=subprocess.PIPE, text=True) as rank:
         pids = [int(word) for word in rank.stdout.readline().split()]
         rank.kill()
-    until = time.monotonic() + 10
-    while any(_lives(pid) for pid in pids):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: not any(map(is_running, pids)))
     assert len(pids) == 3
-
-
-def _lives(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

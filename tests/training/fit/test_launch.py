@@ -11,6 +11,7 @@ import pytest
 from contract.documents.card import Preprocess
 from contract.errors import NotFinite, NotFound, TrainingFailed, UsageError
 from contract.settings import TrainSettings
+from tests.command.test_interrupts import is_running
 from tests.inference.serving import until
 from training.errors import RankGone, RankLost
 from training.first_version import FirstVersion
@@ -49,14 +50,6 @@ def test_a_rank_ends_with_the_process_that_started_it():
     process.wait()
     assert process.stdout.read() == ""  # closed when the last that holds it ends
     until(lambda: not is_running(pid), 30)
-
-
-def is_running(pid):
-    """Whether it is there and no zombie, which whoever adopted it will bury."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def test_torch_is_loaded_after_its_threads_were_told_to_wait_passively():

@@ -10,17 +10,15 @@ from safetensors.torch import load as load_tensors
 from benchmarks.training import InMemory
 from contract.errors import Mismatch, NotFinite, UsageError
 from contract.settings import TrainSettings
+from tests.faults import Died
 from tests.training.tiny import build
-from training.feed import feed as batches_module
+from training.feed import feed as feed_module
 from training.first_version import FirstVersion
 from training.fit import loop as training_loop
 from training.fit import losses, state
 from training.fit.checkpoint import Checkpoints
+from training.fit.process_group import ProcessGroup
 from training.train import job_of
-
-
-class Died(BaseException):
-    """The process ends here."""
 
 
 def dies_after(saves, monkeypatch):
@@ -53,8 +51,8 @@ def test_resumed_in_the_middle_of_an_epoch_it_ends_in_the_same_weights(world, mo
 
 def test_processes_that_decode_make_the_weights_that_threads_make_and_end_with_what_fails(world, monkeypatch):
     threads = world.train(augment="crop")
-    monkeypatch.setattr(batches_module, "FORK_FROM", 1)
-    for room in (0, 1, 1024):  # nothing, some or all of the pictures are kept for the second epoch
+    monkeypatch.setattr(feed_module, "FORK_FROM", 1)
+    for room in (0, 1, 1024):  # none, some or all of the pictures are cached for the second epoch
         assert world.train(augment="crop", cache_mib=room).weights_sha256 == threads.weights_sha256
     with monkeypatch.context() as patch, pytest.raises(Died):
         dies_after(1, patch)
@@ -109,8 +107,6 @@ def test_other_rows_than_the_manifest_promises_are_a_mismatch(world):
 
 
 def a_loop(world):
-    from training.fit.process_group import ProcessGroup
-
     job = job_of(world.storage, world.registry, world.settings(), world.made, None, "1", "digits/9",
                  FirstVersion("tests.training.tiny:build", 32))
     return training_loop.Loop(job, ProcessGroup(0, 1, torch.device("cpu")))
@@ -119,11 +115,11 @@ def a_loop(world):
 def test_gradients_accumulated_over_two_steps_are_those_of_one_of_twice_the_rows(world):
     """Without BatchNorm in training mode and dropout, which see steps: the backbone is frozen, its mode evaluation."""
     same = {"freeze_backbone": True, "augment": "none", "epochs": 1, "checkpoint_steps": 1000}
-    rows, losses = world.made.rows["train"], []
+    rows, found = world.made.rows["train"], []
     for batch, accumulate in ((rows, 1), (-(-rows // 2), 2)):
         card = world.train(batch=batch, accumulate=accumulate, **same)
-        losses.append(card.metrics["epochs"][0]["validation"]["loss"])
-    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+        found.append(card.metrics["epochs"][0]["validation"]["loss"])
+    assert found[0] == pytest.approx(found[1], abs=1e-6)
 
 
 def test_accumulated_and_balanced_it_also_resumes_to_the_same_weights(world, monkeypatch, tmp_path):

@@ -29,7 +29,7 @@ def test_a_name_is_read_from_torchs_cache_and_its_backbone_kept(world, tmp_path,
     assert all(torch.equal(made[key], state[key]) for key in state if not key.startswith("classifier.1."))
 
 
-def test_without_file_and_network_the_error_names_both(world, tmp_path, monkeypatch):
+def test_without_file_and_network_the_error_names_both(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
 
     def no_network(*_, **__):

@@ -15,7 +15,7 @@ RECIPES = {"mixup": {"mixup": 0.4}, "cutmix": {"cutmix": 1.0}, "both": {"mixup":
            "rand": {"augment": "rand"}, "trivial": {"augment": "trivial"}, "unfreeze": {"unfreeze_share": 0.75, "epochs": 4}}
 
 
-@pytest.mark.parametrize("recipe", ["mixup", "cutmix", "both", "rand", "trivial", "unfreeze"])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_one_two_and_three_ranks_make_the_same_weights_from_the_same_steps(tmp_path, recipe):
     """A step is a whole epoch, so that its rows are the same for every number of ranks; no row depends on another's."""
     trainings, found = Trainings(tmp_path, rows=61), []
@@ -53,6 +53,7 @@ def test_killed_and_started_again_a_recipe_ends_in_the_same_weights(tmp_path, re
 
 def test_layers_begin_to_train_one_after_the_other_from_the_last_to_the_first():
     """Four layers with weights besides the head; over 0.8 of 5 epochs one is unfrozen in each. What is frozen does not decay."""
+    torch.manual_seed(1)
     settings = TrainSettings(unfreeze_share=0.8, epochs=5, weight_decay=0.5)
     state, changed = State(tiny.build(3), settings, torch.device("cpu")), []
     assert [type(layer).__name__ for layer in state.body] == ["Conv2d", "BatchNorm2d", "Conv2d", "BatchNorm2d"]
@@ -70,6 +71,7 @@ def test_layers_begin_to_train_one_after_the_other_from_the_last_to_the_first():
 
 def test_running_statistics_of_frozen_layers_are_not_averaged_over_ranks():
     """x * 21 + x * 20 + x * 20, divided by 61, is x in arithmetic and not in floats."""
+    torch.manual_seed(1)
     state = State(tiny.build(3), TrainSettings(unfreeze_share=1.0, epochs=4), torch.device("cpu"))
     for epoch, same in ((0, [True, True]), (2, [True, False]), (4, [False, False])):
         state.unfreeze(epoch)

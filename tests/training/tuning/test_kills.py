@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 from contract import layout
+from tests.inference.serving import until
 from tests.training.tuning.test_tune import COMMON, FIRST
 
 TRIALS = 3
@@ -23,13 +23,7 @@ def start(world, *more):
 
 def wait_for(world, ending):
     """Waits until a search has a document that ends so."""
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline:
-        for entry in world.storage.list(layout.tunings("digits")):
-            if entry.key.endswith(ending):
-                return
-        time.sleep(0.01)
-    raise AssertionError(f"nothing wrote {ending}")
+    until(lambda: any(entry.key.endswith(ending) for entry in world.storage.list(layout.tunings("digits"))), 600)
 
 
 @pytest.mark.slow("process kills")

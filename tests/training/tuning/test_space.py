@@ -49,7 +49,7 @@ def test_a_trial_that_would_freeze_in_two_ways_is_refused_before_the_first(space
 
 
 def test_values_are_of_the_type_of_their_setting():
-    fields = load(env={}, overrides=["tune.space={lr: [1e-3, 1], batch: ['8', 16], ema: [null, 0.9], lr: {low: 1e-4, high: 1}}"]
+    fields = load(env={}, overrides=["tune.space={batch: ['8', 16], ema: [null, 0.9], lr: {low: 1e-4, high: 1}}"]
                   ).tune
     assert fields.space["batch"] == [8, 16] and fields.space["ema"] == [None, 0.9]
     assert (fields.space["lr"].low, fields.space["lr"].high, fields.space["lr"].log) == (1e-4, 1.0, False)

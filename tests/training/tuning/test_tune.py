@@ -7,13 +7,17 @@ import sys
 import pytest
 
 from contract import layout
+from contract.documents import manifest
 from contract.errors import NoSuchModel, UsageError
 from contract.tuning.documents import Tuning
 from inference.model import preprocess
 from tests.training.conftest import NETWORK
 from tests.training.test_opened import opened
+from tests.training.tuning.conftest import make_search
+from training import assess
 from training import tune as module
 from training.train import find_parent
+from training.train import main as train_main
 from training.tuning import search, summary
 
 SPACE = "tune.space={lr: [0.02, 0.00001], label_smoothing: {low: 0, high: 0.2}}"
@@ -22,7 +26,7 @@ COMMON = ["--epochs", "2", "--set", "train.batch=16", "--set", "train.threads=1"
 FIRST = ["--parent", "none", "--network", NETWORK, "--size", "32"]
 
 
-def tune(world, *more, capsys=None):
+def tune(world, *more, capsys):
     """Runs the command; its exit code and its document."""
     code = module.main(["--root", world.root, "--model", "digits", "--dataset", world.made.dataset, *COMMON, *more, "--json"])
     return code, json.loads(capsys.readouterr().out)
@@ -91,8 +95,6 @@ def test_a_trial_is_the_training_that_train_does(world, capsys):
 
 def test_the_best_is_trained_in_full_and_assessed(world, capsys, monkeypatch):
     live = world.train(epochs=1)
-    from training import assess
-
     asked = []
     monkeypatch.setattr(assess, "assess", lambda *a: asked.append(a[2:]) or {"rows": 30})
     monkeypatch.setattr(assess, "text", lambda found: "30 held-out rows")
@@ -112,8 +114,6 @@ def test_what_is_printed_trains_the_best(world, capsys):
                  "--sampler", "random", "--grey", "--levels", "0,4095"])
     text = capsys.readouterr().out
     (line,) = re.findall(r"trueup train (.+)", text)
-    from training.train import main as train_main
-
     options = ["--root", world.root, *line.split(), "--launcher", "process", "--epochs", "1", "--set", "train.batch=16"]
     assert train_main(options) == 0
     study = next(iter(world.storage.folders(layout.tunings("digits"))))
@@ -154,8 +154,6 @@ def test_without_a_live_version_a_parent_is_named(world):
 
 
 def test_an_erased_dataset_is_not_searched_on(world, monkeypatch):
-    from contract.documents import manifest
-
     erased = world.made.model_copy(update={"erased": ["ab"]})
     monkeypatch.setattr(manifest, "load", lambda storage, dataset: erased)
     with pytest.raises(UsageError, match="were erased"):
@@ -188,8 +186,6 @@ def test_trials_side_by_side_on_spark(world, capsys):
 
 
 def test_the_table_has_the_best_first_and_says_what_failed():
-    from tests.training.tuning.conftest import make_search
-
     trials = [{"trial": n, "state": state, "config": {"lr": 0.1}, "epochs": [], "value": value, "seconds": 1.0, "attempts": 1}
               for n, state, value in ((1, "completed", 0.5), (2, "failed", None), (3, "completed", 0.25), (4, "pruned", 0.1))]
     made = make_search(space={"lr": [0.1, 1.0]})

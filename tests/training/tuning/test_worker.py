@@ -2,6 +2,7 @@
 
 import threading
 from statistics import median
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,9 +16,9 @@ from contract.storage import open_root
 from contract.tuning.documents import TrialClaim
 from tests.faults import AFTER, BEFORE, Died, Process, patched
 from tests.training.tuning.conftest import found, loss_of, make_search, run, told
-from training.tuning import on_spark
+from training.tuning import claims as claims_module
 from training.tuning import search as module
-from training.tuning.claims import Attempt, Claims, Limits
+from training.tuning.claims import Attempt, Claims
 from training.tuning.space import list_grid
 
 
@@ -100,16 +101,6 @@ def test_after_its_trials_a_worker_leaves_the_memory_of_gpus_to_others(storage, 
     assert freed == [2]
 
 
-@pytest.mark.parametrize(("given", "expected"), [
-    ({"spark.master": "yarn", "spark.task.cpus": "4", "spark.task.resource.gpu.amount": "1"}, ("cuda", 4)),
-    ({"spark.master": "yarn", "spark.task.cpus": "4"}, ("auto", 4)), ({"spark.master": "local[2]"}, ("auto", 3))])
-def test_workers_in_tasks_have_the_device_and_the_threads_of_these(given, expected, monkeypatch):
-    monkeypatch.setattr(on_spark, "count_cores", lambda: 6)
-    here = {"device": "auto", "cache_mib": 7, "threads": None}
-    fitted = on_spark.fit_to_tasks(Limits(1, None, here, Timing()), 2, given).here
-    assert (fitted["device"], fitted["threads"], fitted["cache_mib"]) == (*expected, 7)
-
-
 def test_what_no_configuration_is_to_blame_for_ends_the_search_and_the_trial_is_repeated(storage, made):
     def broken(config, epoch):
         if len(made.trained) == 3:
@@ -171,8 +162,6 @@ def test_a_worker_of_another_machine_is_dead_when_its_beat_stands_still(storage,
     search, now = make_search(), [100.0]
     monkeypatch.setattr(clock, "monotonic", lambda: now[0])
     claim(storage, search, Attempt(1, 1), host="elsewhere", boot="x", pid=1)
-    from contract.runs import Timing
-
     claims, beat = Claims(storage, search.model, search.id, "me", Timing(5, 60)), layout.tuning_trials(
         search.model, search.id, "beats", "0001-1")
     for second in range(100, 400, 20):
@@ -203,7 +192,7 @@ def test_the_candidate_of_another_machine_is_waited_for_until_its_beat_tells(sto
             storage.put(layout.tuning_trials(search.model, search.id, "beats", "0000-1"), jsonio.dumps({"seconds": 5.0}))
 
     monkeypatch.setattr(clock, "monotonic", lambda: now[0])
-    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr(claims_module, "time", SimpleNamespace(sleep=sleep))  # other threads of this process sleep as ever
     monkeypatch.setattr(module, "train", lambda *_, **__: Trained())
     monkeypatch.setattr(module, "train_document", lambda card: {})
     monkeypatch.setattr(module, "train_text", lambda card: "trained")
@@ -220,7 +209,7 @@ class Trained:
     version = "1"
 
 
-def test_who_was_taken_over_changes_nothing_any_more(storage, made):
+def test_who_was_taken_over_changes_nothing_any_more(storage, made, monkeypatch):
     search = make_search()
 
     def taken_over(config, epoch):
@@ -228,12 +217,8 @@ def test_who_was_taken_over_changes_nothing_any_more(storage, made):
             run(open_root(storage.root), search, trials=1, takeover=0.0)
 
     made.before = taken_over
-    from training.tuning import claims as claims_module
-    working, claims_module._WORKING = claims_module._WORKING, NobodyElse()
-    try:
-        tuning = run(storage, search, trials=1)
-    finally:
-        claims_module._WORKING = working
+    monkeypatch.setattr(claims_module, "_WORKING", NobodyElse())
+    tuning = run(storage, search, trials=1)
     (one,) = tuning.trials
     assert len(made.trained) == 2 and (one.state, one.attempts, len(one.epochs)) == ("completed", 2, 4)
 
