@@ -19,7 +19,7 @@ def check_own_code(settings: Settings) -> tuple[str, str]:
     networks = sorted(_find_networks(settings))
     here = [name for name in networks if is_allowed(name.partition(":")[0])]
     wanted = [*_list_settings(settings), *(("network", name) for name in here)]
-    if wrong := [said for what, name in wanted if (said := explain_absence(what, name))]:
+    if wrong := [fault for what, name in wanted if (fault := explain_absence(what, name))]:
         return BAD, " ".join(wrong)
     said = [f"{name} ({what}) is found, nothing of it was run" for what, name in wanted]
     said += [f"{shorten(name)} (network): allow_modules does not list it, so this machine cannot load it"
