@@ -63,7 +63,7 @@ EXTRAS = {
 
 
 def pins():
-    """Name -> version (and marker) of everything in the lock, the only place where versions are written down."""
+    """Name -> version (and marker) of everything in the lock, which `make lock` makes of requirements.in and its few pins."""
     with open(os.path.join(HERE, "requirements.lock")) as lock:
         return dict(re.findall(r"^([A-Za-z0-9._-]+)==(.+)$", lock.read(), re.M))
 

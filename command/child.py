@@ -20,7 +20,7 @@ def write_settings(settings: Mapping[str, Any]) -> Iterator[str]:
     """
     with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
         path = Path(folder, "trueup.yaml")
-        path.write_text(json.dumps({name: value for name, value in settings.items() if name not in LOCAL}))  # JSON is YAML
+        path.write_text(json.dumps({name: value for name, value in settings.items() if name not in LOCAL}))
         yield str(path)
 
 

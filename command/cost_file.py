@@ -3,7 +3,7 @@
     label,predicted,cost          CSV, also with a byte order mark
     dog,cat,5
 
-    {"dog": {"cat": 5}}           JSON, or the same as YAML
+    {"dog": {"cat": 5}}           JSON, or the same as YAML (of 1 MiB at most, as all YAML)
 """
 
 import csv
@@ -16,7 +16,7 @@ from command.settings_file import parse_settings
 from contract.errors import UsageError, shorten
 
 COLUMNS = ["label", "predicted", "cost"]
-LARGEST = 64 << 20
+LARGEST = 64 << 20  # bytes: all pairs of 1,000 classes are a million lines of CSV or JSON, and these are read in seconds
 
 
 def read_costs(name: str) -> dict[str, Any]:

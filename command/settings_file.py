@@ -1,8 +1,14 @@
-"""`trueup.yaml` as values: YAML in UTF-8 in which every name stands once; whatever else it is, an error names the line."""
+"""`trueup.yaml` as values: YAML in UTF-8 in which every name stands once; whatever else it is, an error names the line.
+
+JSON is read as JSON: it is what a command writes for its stages, of any size, and YAML would make two characters of one beyond
+16 bits that JSON escapes.
+"""
 
 from __future__ import annotations
 
 import codecs
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from contract.errors import UsageError, shorten
@@ -11,16 +17,18 @@ if TYPE_CHECKING:
     import yaml
 
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-LARGEST = 1 << 20  # bytes; settings of a hundred lines have 10 kB
+LARGEST = 1 << 20  # bytes of YAML, which take 10 s; settings of a hundred lines have 10 kB
 DEEPEST = 50
 
 
 def parse_settings(data: bytes, where: str) -> dict[str, Any]:
     """Parses the settings in a file's bytes; UsageError names `where`, the line, what was expected and what came."""
-    import yaml
-
+    if (found := _parse_json(data)) is not None:
+        return found
     if len(data) > LARGEST:
         raise UsageError(f"{where}: expected at most {LARGEST:,} bytes of settings, got {len(data):,}.")
+    import yaml
+
     text = _decode(data, where)
     try:
         loader = _make_loader()(text)
@@ -42,6 +50,33 @@ def parse_settings(data: bytes, where: str) -> dict[str, Any]:
     if odd := [name for name in content if not isinstance(name, str)]:
         raise UsageError(f"{where}: expected names of settings, got {shorten(odd[0])}.")
     return content
+
+
+def _parse_json(data: bytes) -> dict[str, Any] | None:
+    """Returns what a JSON object holds; None for all else, also for JSON in which something is wrong: as YAML it is explained."""
+    if not data[:100].lstrip().startswith(b"{"):
+        return None
+    try:
+        found = json.loads(data.decode(), object_pairs_hook=_require_once, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return None if _is_deeper(found, DEEPEST) else found
+
+
+def _require_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a name stands twice")
+    return made
+
+
+def _refuse(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inner is not None and (most == 0 or any(_is_deeper(one, most - 1) for one in inner))
 
 
 def _decode(data: bytes, where: str) -> str:

@@ -20,7 +20,7 @@ from contract.storage import read_json
 from contract.stores.store import Storage
 
 NAMED = 3  # evaluations that an error names
-STALE = "cannot tell"  # the verdict that one becomes when it is too old
+UNDECIDED = "cannot tell"  # also what a verdict becomes when it is too old
 LOOK_BACK = 200  # evaluations that are searched for a verdict
 
 

@@ -1,4 +1,4 @@
-"""UUIDv7 identifiers: made from one reading of the clock, and read back to their UTC day (RFC 9562)."""
+"""Identifiers: UUIDv7, made from one reading of the clock and read back to their UTC day (RFC 9562), and sha256 in hex."""
 
 import os
 import re
@@ -9,6 +9,8 @@ from contract import clock
 
 # 36 characters with hyphens, either case, version 7, variant 10xx (docs/design.md#the-rules-of-counting).
 UUID7 = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}")
+SHA256 = "[0-9a-f]{64}"  # the pattern of a content hash, for patterns of more
+_WHOLE = re.compile(SHA256)
 
 
 def uuid7(at: datetime | None = None, entropy: bytes | None = None) -> str:
@@ -24,6 +26,11 @@ def uuid7(at: datetime | None = None, entropy: bytes | None = None) -> str:
 def is_uuid7(text: str | None) -> TypeGuard[str]:
     """Whether the text is a UUIDv7 with hyphens."""
     return text is not None and UUID7.fullmatch(text) is not None
+
+
+def is_sha256(text: str | None) -> TypeGuard[str]:
+    """Whether the text is a sha256 of 64 hex digits in lower case, as pictures and files are named."""
+    return text is not None and _WHOLE.fullmatch(text) is not None
 
 
 def moment_of(uuid: str) -> datetime:

@@ -9,6 +9,7 @@ from typing import Literal
 from urllib.parse import quote, unquote
 
 from contract.errors import UsageError, shorten
+from contract.ids import SHA256
 from contract.stores.store import LONGEST_NAME
 
 PREDICTIONS = "predictions"
@@ -628,7 +629,7 @@ def erasure(sha256: str) -> str:
 
 def erasure_of(key: str) -> str | None:
     """The inverse of `erasure`: the image's hash; None for what else lies in that folder."""
-    match = re.fullmatch(r"erasures/([0-9a-f]{64})\.json", key)
+    match = re.fullmatch(rf"erasures/({SHA256})\.json", key)
     return match[1] if match else None
 
 

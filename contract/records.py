@@ -94,7 +94,8 @@ PREDICTION = TableSchema("predictions", (
     Field("source_uri", "string", "where the caller says the picture came from"),
     Field("decision", "string", "accept or review, where thresholds were in force; null: nobody decided"),
     Field("attributes", "map<string,string>", "what the caller said about the picture, for slices"),
-    Field("redacted_by", "string", "the hook that redacted the picture, and 12 digits of its source's sha256; null: none"),
+    Field("redacted_by", "string", "the hook that redacted the picture, and 12 digits of its source's sha256; with +grey16 "
+          "it kept 16 bits of grey where there were any; null: none"),
     Field("decoded_by", "string", "the user's decoder that made pixels of it, and 12 digits of its source's sha256; null: none"),
 ))
 

@@ -28,7 +28,7 @@ CREATE EXTERNAL TABLE trueup_predictions (
   `source_uri` string COMMENT 'where the caller says the picture came from',
   `decision` string COMMENT 'accept or review, where thresholds were in force; null: nobody decided',
   `attributes` map<string,string> COMMENT 'what the caller said about the picture, for slices',
-  `redacted_by` string COMMENT 'the hook that redacted the picture, and 12 digits of its source''s sha256; null: none',
+  `redacted_by` string COMMENT 'the hook that redacted the picture, and 12 digits of its source''s sha256; with +grey16 it kept 16 bits of grey where there were any; null: none',
   `decoded_by` string COMMENT 'the user''s decoder that made pixels of it, and 12 digits of its source''s sha256; null: none'
 )
 PARTITIONED BY (`dt` string)

@@ -8,7 +8,6 @@ anywhere and run again, it finishes. Versions that learnt from the picture are l
 
 import getpass
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -17,7 +16,7 @@ import click
 
 from command.command import Outcome, run, stage_command
 from command.process import end_with
-from contract import clock, layout
+from contract import clock, ids, layout
 from contract.dataset_record import SPLITS
 from contract.documents import erasures
 from contract.errors import DamagedDocument, NotFound, RootError, UsageError
@@ -28,7 +27,6 @@ from jobs.erasing import find
 from jobs.erasing.find import Attempt, Rows
 from jobs.erasing.measures import erase_measures
 
-HASH = re.compile("[0-9a-f]{64}")
 # They name pictures by hash and show none: the lineage, the leakage check and replay need them.
 KEPT_OF_AN_ATTEMPT = (layout.dataset_index(""), layout.dataset_left_out(""))
 EXTENSIONS = ("jpg", "png", "webp")  # of stored images (inference/model/strip_metadata.py)
@@ -43,7 +41,7 @@ def command(settings: Settings, prediction_id: str | None, image: str | None, by
     """Erase the picture of a prediction, or the one with this hash, everywhere under the root and in outboxes."""
     if (prediction_id is None) == (image is None):
         raise UsageError("expected a prediction id, or --image HASH, and not both.")
-    if image is not None and not HASH.fullmatch(image):
+    if image is not None and not ids.is_sha256(image):
         raise UsageError(f"--image {image!r}: expected the sha256 of a stored image, 64 hex digits in lower case.")
     storage = open_root(settings.need_root())
     hashes = {image} if image else find.images_of(storage, prediction_id or "")

@@ -3,7 +3,6 @@
 Either every row of a file is good, or none is written.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,7 +27,6 @@ FILE = TableSchema("gold", (Field("prediction_id", "string", "of a live predicti
                             Field("label", "string", "the class that its picture is known to show", required=True)))
 NEEDED = ("prediction_id", "predicted_at", "model", "model_version", "predicted_label")
 COLUMNS = (*NEEDED, "confidence", "role", "image_sha256", "image_uri")
-SHA256 = re.compile("[0-9a-f]{64}")
 SHOWN = 20  # bad rows, or classes, that a message names
 
 
@@ -142,7 +140,7 @@ def _find_row(one: Asked, context: Context) -> Row:
 def _check_picture(row: Row, storage: Storage) -> str:
     """Returns the hash of the stored picture."""
     sha256 = row["image_sha256"]
-    stored = (row["image_uri"] is not None and SHA256.fullmatch(sha256 or "")
+    stored = (row["image_uri"] is not None and ids.is_sha256(sha256)
               and next(iter(storage.list(layout.image(sha256, ""))), None))
     if not stored or storage.exists(layout.erasure(sha256)):
         raise NotFound(f"expected a prediction whose picture is stored, got {row['prediction_id']}: its picture was not "

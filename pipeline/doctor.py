@@ -5,6 +5,7 @@
 `--account` looks at the AWS account, too: who asks, the stack, what each of its roles may do on the root, the packages, and
 what must be there beside them: region, release, service-linked roles, subnets, quotas, images. What the caller may not ask is
 `not asked`. `--contents` looks whether what the root's documents name is there (docs/restore.md).
+Of code of the user's own (hook, decoder, networks) it says whether it is listed and found; it runs none.
 A version that answers slower here than float32 would is `slow`; where `serve.redact` leaves 8 bits of pictures whose 16 a
 version's levels divide, they are `lost`.
 Exit code 0 when everything that is needed works, else 1. What is merely absent (no root named, no GPU) is said.
@@ -20,7 +21,7 @@ from command.process import end_with
 from command.terminal import align
 from contract.errors import DONE, ERROR, TrueupError
 from contract.settings import Settings
-from pipeline.checks import formats, machine, redaction
+from pipeline.checks import formats, machine, own_code, redaction
 from pipeline.checks.formats import SLOW
 from pipeline.checks.machine import BAD, OK, Check
 from pipeline.checks.redaction import LOST
@@ -35,6 +36,7 @@ def command(settings: Settings, account: bool, contents: bool) -> Outcome:
     rows = [run_check(name, check, settings) for name, check in machine.CHECKS.items()]
     rows.append(run_check("formats", machine.Check(formats.check_formats, "make a version live that is faster here (trueup model "
                                                    "convert), or set serve.formats: fastest"), settings))
+    rows.append(run_check("own code", own_code.CHECK, settings))
     if settings.serve.redact:
         rows.append(run_check("redaction", redaction.CHECK, settings))
     if account:

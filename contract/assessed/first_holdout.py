@@ -6,6 +6,7 @@ It is written by training/forgetting.py; its `versions` have each version's accu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from contract import layout
@@ -16,6 +17,7 @@ from contract.runs import Runs, parse_number
 from contract.sequence import NumberedDocuments
 from contract.texts.figures import write_count, write_figure
 
+READS_AT_ONCE = 16
 NOT_ASKED = "no assessment asked it; a run of the cycle asks its candidate and the version that is live"
 NO_FIRST = "no dataset of its line was there whole"
 EARLIER = "an earlier release assessed it, which did not ask"
@@ -58,14 +60,23 @@ class FirstHoldouts:
         """Finds version -> what was measured, the newest version first; a figure is that of the newest assessment that has it."""
         found: dict[str, Measured] = {}
         reasons: dict[str, str] = {}
-        for version in reversed(self._registry.versions()):
-            assessment = self._look(version)
+        for version, assessment in self._look_at_all():
+            if isinstance(assessment, DamagedDocument):
+                pass_over(assessment)
+                assessment = UNREADABLE
             reasons[version] = _explain(assessment)
             for one in _read_measured(assessment):
                 found.setdefault(one.version, one)
         return {version: found.get(version) or Measured(version, None, 0, None, why) for version, why in reasons.items()}
 
-    def _look(self, version: str) -> Mapping[str, Any] | str:
+    def _look_at_all(self) -> Iterator[tuple[str, Mapping[str, Any] | str | DamagedDocument]]:
+        """Yields each version, the newest first, with what `_look` finds. One waits for three documents, so many are looked at
+        together."""
+        versions = list(reversed(self._registry.versions()))
+        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+            yield from zip(versions, pool.map(self._look, versions), strict=True)
+
+    def _look(self, version: str) -> Mapping[str, Any] | str | DamagedDocument:
         """Looks up an assessment, or says why there is none to read. A converted version may be assessed again."""
         if version in self._kept:
             return self._kept[version]
@@ -75,8 +86,7 @@ class FirstHoldouts:
             if not by_run:
                 assessment = _read_conversion(self._registry, version)
         except DamagedDocument as error:
-            pass_over(error)
-            return UNREADABLE
+            return error
         if assessment is None:
             return NOT_ASKED
         kept = {name: value for name, value in assessment.items() if name == "first"}

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from contract.errors import UsageError
+from contract.errors import UsageError, shorten
 
 VARIABLE = "TRUEUP_ALLOW_MODULES"
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
@@ -42,12 +42,25 @@ def list_allowed() -> list[str]:
     return names
 
 
+def parse_function(name: str, what: str) -> tuple[str, str]:
+    """Parses `package.module:function`; `what` names its kind. UsageError: no such name, or as `require_allowed`."""
+    module, _, function = name.partition(":")
+    if not NAME.fullmatch(module) or not function.isidentifier():
+        raise UsageError(f"{what} {shorten(name)}: expected package.module:function.")
+    require_allowed(module, f"{what} {name!r}")
+    return module, function
+
+
+def is_allowed(module: str) -> bool:
+    """Says whether the setting `allow_modules` has the module or a package above it. UsageError as `list_allowed`."""
+    return any(module == name or module.startswith(f"{name}.") for name in list_allowed())
+
+
 def require_allowed(module: str, what: str) -> None:
     """Raises UsageError unless the setting `allow_modules` has the module or a package above it. `what` names it."""
-    allowed = list_allowed()
-    if not any(module == name or module.startswith(f"{name}.") for name in allowed):
+    if not is_allowed(module):
         top = module.partition(".")[0]
         raise UsageError(f"{what}: expected the module {module} in the setting `allow_modules`, which lists whose code may run "
-                         f"here, got {', '.join(allowed) or 'none'}. If you trust it, write `allow_modules: [{top}]` into "
+                         f"here, got {', '.join(list_allowed()) or 'none'}. If you trust it, write `allow_modules: [{top}]` into "
                          f"trueup.yaml, or set {VARIABLE}=[{top}], on each machine that serves, trains or scores with it. What a "
                          f"bucket says does not count.")

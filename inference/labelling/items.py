@@ -5,7 +5,6 @@ A file never changes, so what was drawn from it is remembered; a page that asks 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("prediction_id", "model", "role", "predicted_label", "confidence", "image_sha256", "image_uri")
 REQUIRED = ("prediction_id", "model", "predicted_label")
-SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Item(NamedTuple):
@@ -62,7 +60,7 @@ def read_items(storage: Storage, key: str, model: str, day: str, role: str = "li
     table = table.filter(pc.fill_null(mine, False))
     columns = [table[c].to_pylist() for c in ("prediction_id", "predicted_label")]
     bins = _bin_confidences(table["confidence"])
-    hashes = [text if text and SHA256.fullmatch(text) else None for text in table["image_sha256"].to_pylist()]
+    hashes = [text if ids.is_sha256(text) else None for text in table["image_sha256"].to_pylist()]
     rows = (Item(*row) for row in zip(*columns, bins, hashes, table["image_uri"].to_pylist(), strict=True))
     return [r for r in rows if r.prediction_id and r.predicted and ids.may_lie_in(day, r.prediction_id)]
 

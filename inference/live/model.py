@@ -85,15 +85,9 @@ class LiveModel:
         answers_for, version = self._answers_for, predictor.card.version
         return answers_for[0] if version in answers_for else version
 
-    def follow(self) -> None:
-        """Looks the history up and takes over what it says, beside the live version, too. Blocks; never raises for a version."""
-        self.follow_live()
-        self.follow_beside()
-        if (newest := self._newest) is not None:
-            self._follow_canary(newest)
-
     def follow_live(self) -> None:
-        """Looks the live version up and takes it over if it is another one, and lets a canary that ended go."""
+        """Looks the live version up and takes it over if it is another one; a canary begins that `follow_beside` has loaded, and
+        one that ended goes. Blocks; never raises for a version."""
         self._asked_at = clock.monotonic()
         try:
             newest = self._find_newest()
@@ -120,7 +114,7 @@ class LiveModel:
 
     def follow_beside(self) -> None:
         """Loads what computes beside the live version, as `follow_live` last saw it: in a thread of its own, since what hangs
-        while it is tried must not keep the next live version away."""
+        while it is tried must not keep the next live version away. Blocks; never raises for a version."""
         if (newest := self._newest) is not None:
             self.beside.follow(find_versions_beside(newest.state), newest.seq)
 

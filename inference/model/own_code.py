@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from contract.errors import UsageError, shorten
-from contract.sections.modules import NAME, require_allowed
+from contract.errors import UsageError
+from contract.sections.modules import parse_function
 
 
 def import_function(name: str, what: str) -> Callable[..., Any]:
@@ -19,10 +19,7 @@ def import_function(name: str, what: str) -> Callable[..., Any]:
 
     UsageError: no such name, a module that is not listed, one that cannot be imported, or one whose import ends the process.
     """
-    module, _, function = name.partition(":")
-    if not NAME.fullmatch(module) or not function.isidentifier():
-        raise UsageError(f"{what} {shorten(name)}: expected package.module:function.")
-    require_allowed(module, f"{what} {name!r}")
+    module, function = parse_function(name, what)
     try:
         found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:

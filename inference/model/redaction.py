@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 # zlib's fastest: a photo's pixels gain little more, and cost seconds.
 COMPRESSION = 1
 EXTENSION = "png"
+KEEPS_GREY16 = "+grey16"
 
 
 class Redactor:
-    """A hook that was loaded; `name` says in each row which it was: `package.module:function@` and 12 digits of its source."""
+    """A hook that was loaded. `name` says in each row which it was: `package.module:function@` and 12 digits of its source, and
+    `+grey16` behind them where it keeps the 16 bits of a picture that has them."""
 
     def __init__(self, name: str, function: Callable[..., Any], grey16: bool = False) -> None:
         """`grey16`: whether it takes grey of 16 bits, uint16 [height, width], too."""
-        self.name = f"{name}@{hash_source(name, function)}"
+        self.name = f"{name}@{hash_source(name, function)}{KEEPS_GREY16 if grey16 else ''}"
         self._function, self._grey16 = function, grey16
 
     def redact(self, data: bytes) -> bytes:

@@ -18,7 +18,7 @@ from contract.documents.evaluation import Evaluation
 from contract.documents.version_figures import Figure, Version
 from contract.errors import DamagedDocument, Mismatch, NotFound
 from contract.evaluations import (
-    STALE,
+    UNDECIDED,
     find_bound,
     find_newest_to_judge,
     find_verdict,
@@ -29,7 +29,7 @@ from contract.evaluations import (
 from contract.registry import Registry
 from contract.stores.store import Storage
 
-VERDICTS = ("pass", "fail", STALE)
+VERDICTS = ("pass", "fail", UNDECIDED)
 NO_VERDICT = "none"  # nobody has judged the live version yet
 MAY_BE_DECIDED = 3  # newest evaluations whose decision may still come
 READ_ALL_AGAIN = 20  # looks
@@ -120,7 +120,7 @@ def _name_verdict(decision: dict[str, Any] | None, max_age_days: float | None) -
     if decision is None:
         return NO_VERDICT
     said: str = decision["verdict"]
-    return STALE if is_stale(decision, max_age_days) or said not in VERDICTS else said
+    return UNDECIDED if is_stale(decision, max_age_days) or said not in VERDICTS else said
 
 
 def _describe(evaluation: Evaluation) -> Evaluated:

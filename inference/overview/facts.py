@@ -18,7 +18,7 @@ from contract.documents.finished_stages import STAGES
 from contract.documents.history import HistoryEntry
 from contract.errors import DamagedDocument, Mismatch, NotFound
 from contract.evaluations import (
-    STALE,
+    UNDECIDED,
     find_bound,
     find_other_rules,
     find_verdict,
@@ -94,7 +94,7 @@ class Facts:
         if decision is None:
             return None
         if is_stale(decision, self._max_age):
-            return {"verdict": STALE, "since": None, "sentence": say_stale(decision)}
+            return {"verdict": UNDECIDED, "since": None, "sentence": say_stale(decision)}
         return {"verdict": decision["verdict"], "since": self._find_since(model, decision, names),
                 "sentence": decision["sentence"]}
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import re
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
+from contract.ids import is_sha256
 from inference.auth import Caller, Refused, require
 from inference.pages.site import Site, run_in_thread
 from inference.pictures.thumbnails import read_picture
@@ -26,7 +26,7 @@ def make_router(site: Site) -> APIRouter:
 
     @router.get("/images/{sha256}")
     async def image(sha256: str, caller: Caller = Depends(require("label", "read"))) -> Response:
-        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        if not is_sha256(sha256):
             raise Refused(404, "no_image", "expected a sha256 of 64 hex digits.")
         data = await run_in_thread(read_picture, site.storage, sha256)
         shown = await run_in_thread(_make_visible, data) if data else None

@@ -14,7 +14,7 @@ from contract.deciding.targets import list_overrides
 from contract.documents.card import Card
 from contract.documents.history import HistoryEntry
 from contract.errors import Mismatch, NotFound
-from contract.evaluations import STALE, find_verdict, is_stale, say_stale
+from contract.evaluations import UNDECIDED, find_verdict, is_stale, say_stale
 from contract.registry import Registry
 from contract.texts.figures import write_bound, write_figure, write_number, write_points
 from inference.auth import Caller, Refused, require
@@ -95,7 +95,7 @@ def _describe_verdict(site: Site, model: str, live: list[str]) -> dict[str, str]
     if found is None:
         return None
     stale = is_stale(found, site.service.settings.gates.max_age_days)
-    return {"verdict": STALE if stale else str(found["verdict"]),
+    return {"verdict": UNDECIDED if stale else str(found["verdict"]),
             "sentence": say_stale(found) if stale else str(found["sentence"])}
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
-from contract import clock
+from contract import clock, ids
 from contract.counts import ORIGINS, UNNAMED
 from contract.errors import NotFound, UsageError
 from contract.review import listed
@@ -60,7 +60,7 @@ def make_router(site: Site, room: Room) -> APIRouter:
 
     @router.get(f"{PAGE}/thumbnail/{{sha256}}")
     async def thumbnail(sha256: str, caller: Caller = Depends(require("read"))) -> Response:
-        if not re.fullmatch("[0-9a-f]{64}", sha256):
+        if not ids.is_sha256(sha256):
             raise Refused(404, "no_image", "expected a sha256 of 64 hex digits.")
         erased = sha256 in await run_in_thread(room.search.list_erased)
         found = None if erased else await run_in_thread(room.thumbnails.find, sha256)

@@ -14,7 +14,7 @@ from contract.deciding.formats import list_answering
 from contract.documents.version_figures import Version
 from contract.errors import Mismatch, NotFound, shorten
 from contract.evaluations import (
-    STALE,
+    UNDECIDED,
     find_evaluation,
     find_other_rules,
     find_verdict,
@@ -139,7 +139,7 @@ def _describe_verdict(storage: Storage, model: str, max_age_days: float | None) 
         why = find_other_rules(storage, model) or f"run trueup gate --model {model}."
         return {"verdict": "", "sentence": f"No gate has judged {what} yet: {why}{passed}"}
     if is_stale(found, max_age_days):
-        return {"verdict": STALE, "sentence": f"{say_stale(found)}{passed}"}
+        return {"verdict": UNDECIDED, "sentence": f"{say_stale(found)}{passed}"}
     known_at = f" (Known at {write_moment(found['as_of'])}.)" if found.get("as_of") else ""
     return {"verdict": str(found["verdict"]), "sentence": f"{found['sentence']}{known_at}{passed}"}
 

@@ -8,12 +8,11 @@ The filters are those of contract/texts/pictures_link.py; the page adds `sort`, 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
-from contract import clock
+from contract import clock, ids
 from contract.confidence import EDGES
 from contract.counts import ORIGINS
 from contract.errors import UsageError, shorten
@@ -25,7 +24,6 @@ REVERSED = {"newest": "oldest", "oldest": "newest", "least-sure": "most-sure", "
 OF_LABELS = ("label", "labeler", "origin", "split")  # filters that only a labelled row passes
 ATTRIBUTE = "attribute."
 SPLIT = {"true": True, "false": False}
-SHA256 = re.compile("[0-9a-f]{64}")
 LONGEST = 500
 
 
@@ -116,7 +114,7 @@ def parse_question(parameters: Sequence[tuple[str, str]], default_model: str) ->
     if sort not in SORTS:
         raise UsageError(f"sort: expected {', '.join(SORTS)}, got {shorten(sort)}.")
     similar = values.get("similar")
-    if similar is not None and not SHA256.fullmatch(similar):
+    if similar is not None and not ids.is_sha256(similar):
         raise UsageError(f"similar: expected the sha256 of a picture, 64 hex digits in lower case, got {shorten(similar)}.")
     attributes = {name.removeprefix(ATTRIBUTE): v for name, v in values.items() if name.startswith(ATTRIBUTE)}
     after = _parse_place(values["after"]) if "after" in values else None

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from contract.errors import UsageError, shorten
+from contract.evaluations import UNDECIDED
 from metrics.planning.allocation import KINDS, Towards, measure_distance
 
 # gate -> the kind of figure that its labels decide; other gates ask for a number of labels, or for none
@@ -11,7 +12,7 @@ OF_GATE = {"accuracy": "overall", "drop_from_baseline": "overall", "drop_from_tr
            "class_recall": "recall", "class_precision": "precision", "slices": "slice"}
 GATES = {"overall": "accuracy", "class": "class_recall", "recall": "class_recall", "precision": "class_precision",
          "slice": "slices"}
-UNDECIDED, JUDGED = "cannot tell", ("pass", "fail", "cannot tell")
+JUDGED = ("pass", "fail", UNDECIDED)
 
 
 class Open(NamedTuple):

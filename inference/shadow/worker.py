@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from command.parent import end_with_parent
-from command.without_pandas import do_without_pandas
+from command.process import end_with
 
 if TYPE_CHECKING:
     from inference.model.predictor import Predictor
@@ -40,7 +40,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent ends this one
     step_back()
-    do_without_pandas()
     with Connection(int(fd)) as parent, suppress(EOFError, ConnectionError):
         asked = json.loads(parent.recv_bytes())
         predictor, reply = load(asked)
@@ -112,4 +111,4 @@ def compute(predictor: Predictor, pictures: Sequence[bytes], most: int) -> list[
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)  # the version's libraries have threads, as those of any command

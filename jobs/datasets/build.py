@@ -18,6 +18,7 @@ from contract.documents.manifest import Manifest, Table, read_index
 from contract.errors import LeakageFound, Mismatch, NoSuchModel
 from contract.registry import Registry
 from contract.review.suspects import Pair
+from contract.rows.items import list_erased
 from contract.settings import DatasetSettings, Settings
 from contract.stores.store import Storage, create_if_absent
 from jobs.datasets import petastorm_writer
@@ -84,11 +85,6 @@ def parent_rows(storage: Storage, parent: Manifest | None) -> list[Row]:
     for row in rows:
         row["came_with"] = row["came_with"] or parent.dataset
     return rows
-
-
-def list_erased(storage: Storage) -> set[str]:
-    """Hashes of the images that people asked to be removed."""
-    return {sha for entry in storage.list(layout.erasures()) if (sha := layout.erasure_of(entry.key))}
 
 
 def check_leakage(plan: Plan) -> None:

@@ -5,13 +5,12 @@ the plan's digest is the dataset's id.
 """
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract import jsonio
+from contract import ids, jsonio
 from contract.counts import ORIGINS, UNNAMED
 from contract.dataset_record import SPLITS
 from contract.errors import EmptyData, shorten
@@ -21,7 +20,6 @@ from contract.stores.store import may_be_key
 from jobs.datasets.images import Look
 from jobs.datasets.near_duplicates import find_near
 
-SHA256 = re.compile(r"[0-9a-f]{64}")
 FILE_BYTES = 128 << 20  # of a file, roughly: there are more files than `dataset.files` where these would be larger
 SPLIT_BY = ("u = first 16 hex digits of the image's sha256 / 2^64; holdout if u < holdout_share, validation if u < "
             "holdout_share + validation_share, else train; an image of the parent dataset keeps its split")
@@ -147,7 +145,7 @@ def _choose_one_per_image(labelled: Sequence[Row], known: Mapping[str, Row], lis
         uri = row["image_uri"] or (known[sha]["image_uri"] if sha in known else None)
         if uri and not may_be_key(uri):
             listed.append(_describe_left_out(sha, NOT_A_PLACE, f"{row['prediction_id'] or ''}: {shorten(uri)}"))
-        elif uri and SHA256.fullmatch(sha):
+        elif uri and ids.is_sha256(sha):
             of_image[sha].append(row | {"image_uri": uri})
         else:
             listed.append(_describe_left_out(sha, "image not stored", row["prediction_id"] or ""))

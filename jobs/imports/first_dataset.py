@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from contract.errors import EmptyData, RootError
+from contract.rows.items import list_erased
 from contract.settings import DatasetSettings
 from contract.storage import open_root
 from inference.model import class_folders, foreign_picture
@@ -18,7 +19,7 @@ def require_dataset(found: Import, rows: Sequence[Mapping[str, Any]], root: str,
     small waits then, and a small import is no error.
     """
     from jobs.datasets import plan
-    from jobs.datasets.build import list_erased, live_dataset
+    from jobs.datasets.build import live_dataset
 
     try:
         storage = open_root(root)

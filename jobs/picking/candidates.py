@@ -12,14 +12,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contract import layout, samples
+from contract import ids, layout, samples
 from contract.confidence import confidence_bin
 from contract.errors import ForeignSchema, pass_over
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns
 from contract.stores.store import Storage, may_be_key
 from jobs.engines.question import Question
-from jobs.pictures.sources import SHA256
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -125,7 +124,7 @@ def _is_ours(row: Row, question: Question) -> bool:
 
 
 def _is_stored(row: Row) -> bool:
-    return bool(SHA256.fullmatch(str(row["image_sha256"])) and row["image_uri"] and may_be_key(row["image_uri"]))
+    return bool(ids.is_sha256(row["image_sha256"]) and row["image_uri"] and may_be_key(row["image_uri"]))
 
 
 def _read(storage: Storage, table: str, day: str, columns: Sequence[str], required: Sequence[str]) -> Iterator[Row]:

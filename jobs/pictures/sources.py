@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contract import layout
+from contract import ids, layout
 from contract.documents.manifest import Manifest, read_index
 from contract.errors import ForeignSchema, pass_over
 from contract.rows.listing import list_rows
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNS = ("prediction_id", "model", "role", "image_sha256", "image_uri", "width", "height", "bytes")
-SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def list_of_day(storage: Storage, day: str, question: Question) -> Sources:
             pass_over(error)
             continue
         for row in _list_ours(table, question):
-            if not SHA256.fullmatch(str(row["image_sha256"])):
+            if not ids.is_sha256(row["image_sha256"]):
                 unnamed += 1
                 continue
             predictions += 1

@@ -5,13 +5,12 @@ Each names its picture's hash, so that erasing the picture finds the reports tha
 
 import base64
 import logging
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
-from contract import clock, layout
+from contract import clock, ids, layout
 from contract.counts import WEIGHT_SCALE
 from contract.documents.evaluation import Evaluation
 from contract.errors import BadImage, DamagedDocument, Mismatch, NotFound, RootError, pass_over, shorten
@@ -25,7 +24,6 @@ from jobs.labelers.use import apply_fit
 
 SIDE, QUALITY = 72, 80
 ITEM_COLUMNS = ("prediction_id", "model_version", "predicted", "label", "image_sha256", "image_uri")
-SHA256 = re.compile("[0-9a-f]{64}")
 log = logging.getLogger(__name__)
 
 
@@ -127,7 +125,7 @@ def make_thumbnail(storage: Storage, row: Mapping[str, Any]) -> str | None:
     from inference.model import preprocess
 
     try:
-        if not SHA256.fullmatch(row["image_sha256"]) or not may_be_key(row["image_uri"]):
+        if not ids.is_sha256(row["image_sha256"]) or not may_be_key(row["image_uri"]):
             raise BadImage(f"expected a sha256 and a place under the root, got {shorten(row['image_sha256'])} and "
                            f"{shorten(row['image_uri'])}.")
         if storage.exists(layout.erasure(row["image_sha256"])):

@@ -7,14 +7,14 @@ renders one that is missing.
 import logging
 import re
 
-from contract import layout
+from contract import ids, layout
 from contract.errors import RootError
 from contract.settings import ReportSettings
 from contract.stores.store import Storage
 from jobs.reports.page import load, render
 from jobs.reports.sources import sources
 
-SHOWN_PICTURE = re.compile(r'data-image="([0-9a-f]{64})"')
+SHOWN_PICTURE = re.compile(f'data-image="({ids.SHA256})"')
 log = logging.getLogger(__name__)
 
 

@@ -13,6 +13,7 @@ from contract.documents import manifest
 from contract.errors import DamagedDocument, ForeignSchema, Mismatch, NotFound, TrueupError
 from contract.evaluations import list_known_models, read_evaluation
 from contract.registry import Registry, models
+from contract.rows.items import list_erased
 from contract.rows.listing import list_day, list_rows
 from contract.rows.reading import read_columns
 from contract.runs import Runs
@@ -186,7 +187,7 @@ def check_datasets(storage: Storage) -> Row:
 
 def check_erasures(storage: Storage) -> Row:
     """Checks that no picture came back that was asked to be erased."""
-    erased = {sha256 for entry in storage.list(layout.erasures()) if (sha256 := layout.erasure_of(entry.key))}
+    erased = list_erased(storage)
     back = sorted(sha256 for sha256 in erased if any(True for _ in storage.list(layout.image(sha256, ""))))
     if back:
         return ("erasures", BAD, f"{write_count(len(back), 'picture')} came back after being erased: {_say(back)}",

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from command.child import write_settings
 from command.load_settings import load, with_options
+from command.settings_file import LARGEST
 from contract.errors import UsageError
 from contract.settings import Settings
 
@@ -54,6 +56,18 @@ def test_settings_that_are_saved_need_no_file(tmp_path):
     (tmp_path / "costs.csv").unlink()
     assert with_options(settings, model="m").gates.costs == {"a": {"b": 2.0}}
     assert settings.gates.has_costs and not Settings().gates.has_costs
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_stages_get_a_table_that_is_larger_than_settings_in_yaml_may_be(tmp_path, ending):
+    costs = {f"class {a}": {f"class {b}": 2.5 for b in range(250) if a != b} for a in range(250)}
+    lines = "".join(f"{label},{predicted},{cost}\n" for label, row in costs.items() for predicted, cost in row.items())
+    text = json.dumps(costs) if ending == "json" else f"label,predicted,cost\n{lines}"
+    assert len(text) > LARGEST
+    (tmp_path / f"costs.{ending}").write_text(text)
+    chosen = load(overrides=[f"gates.costs={tmp_path}/costs.{ending}"], env={})
+    with write_settings(chosen.dump_for_stages()) as path:
+        assert load(path=path, env={}).gates.costs == chosen.gates.costs == costs
 
 
 def test_costs_may_stand_in_the_settings(tmp_path):

@@ -72,8 +72,8 @@ def test_no_command_ends_otherwise_than_it_says_in_a_thousand_runs(tmp_path):
 
 
 def test_every_command_ends_so():
-    """Their processes have pyarrow's threads."""
-    folders = ("command", "emr", "jobs", "pipeline", "training")
+    """And the shadow's process. Their processes have pyarrow's threads."""
+    folders = ("command", "emr", "inference", "jobs", "pipeline", "training")
     texts = {path: path.read_text() for folder in folders for path in sorted((REPO / folder).rglob("*.py"))}
     programs = {path: text for path, text in texts.items() if 'if __name__ == "__main__":\n' in text}
     assert len(programs) > 20 and not [path for path, text in programs.items() if "\n    end_with(" not in text]

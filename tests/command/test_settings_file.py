@@ -2,9 +2,10 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
@@ -44,6 +45,10 @@ WRONG = {
     "bomb": (BOMB.encode(), "there is no such setting"),
     "bomb as a value": (BOMB.encode() + b"model: *i\n", "."),
     "endless": (b"model: &a [*a]\n", "setting 'model'"),
+    "twice in JSON": (b'{"model": "a",\n "model": "b"}', "line 2: .*'model' stands there, and in line 1"),
+    "NaN in JSON": (b'{"train": {"lr": NaN}}', r"setting 'train.lr' .*got 'NaN'"),
+    "deep JSON": (b'{"a": ' * 60 + b"1" + b"}" * 60, "it is nested more than 50 deep"),
+    "no JSON": (b'{"model": "a",\n "root": }}', "line 2: it is no YAML"),
     "large": (b"#" * (2 << 20), "expected at most 1,048,576 bytes"),
 }
 
@@ -69,6 +74,19 @@ def test_empty_settings_and_a_runs_own_are_read():
     assert parse_settings(b"a: &x {b: 1}\nc: {<<: *x, d: 2}\n", "x")["c"] == {"b": 1, "d": 2}
     with write_settings(load(env={}).model_dump(mode="json")) as path:
         assert load(path=path, env={}).train.lr == 0.001
+
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+JSON_VALUES = st.recursive(st.none() | st.booleans() | st.integers() | FLOATS | st.text(),
+                           lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
+
+
+@given(st.dictionaries(st.text(), JSON_VALUES))
+@example({"a class": "\N{OWL} 1e-7"})
+@profile(max_examples=50)
+def test_what_a_command_writes_for_its_stages_is_read_as_it_was(content):
+    with write_settings(content) as path:
+        assert parse_settings(Path(path).read_bytes(), "x") == content
 
 
 @pytest.mark.parametrize("path", ["folder", "folder/none.yaml/x", "x" * 300, "a\0b"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from contract import clock, ids
 from contract.errors import BadLabel
 from contract.labels import normalise, normalise_class
+from tests.test_architecture import files, source
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31, 23, 59, 59), timezones=st.just(UTC))
 
@@ -125,3 +126,14 @@ def test_wrong_is_a_label_and_no_class():
     with pytest.raises(BadLabel, match="says that an answer is wrong and names none"):
         normalise_class(" ≠ ")
     assert normalise_class(" a  b ") == "a b"
+
+
+@pytest.mark.parametrize(("text", "is_one"), [
+    ("0f" * 32, True), ("0F" * 32, False), ("0f" * 31, False), ("0f" * 32 + "\n", False), ("0f" * 33, False), ("", False),
+    (None, False)])
+def test_a_sha256_has_64_hex_digits_in_lower_case(text, is_one):
+    assert ids.is_sha256(text) == is_one
+
+
+def test_what_a_sha256_looks_like_stands_in_one_file():
+    assert [name for name in files() if "[0-9a-f]{64}" in source(name)] == ["contract/ids.py"]

@@ -106,6 +106,14 @@ def test_a_claim_without_a_card_is_no_version(registry, tmp_path):
     assert registry.versions() == [] and publish(registry, tmp_path) == "2"
 
 
+def test_versions_are_listed_without_a_question_for_each(registry, tmp_path, monkeypatch):
+    for _ in range(11):
+        publish(registry, tmp_path, live=False)
+    asked = []
+    monkeypatch.setattr(LocalStorage, "exists", lambda _, key: asked.append(key))
+    assert registry.versions() == [str(n) for n in range(1, 12)] and not asked
+
+
 def test_a_run_that_asks_again_gets_the_number_it_has(registry):
     first = registry.claim(by="cycle", run="digits/1")
     registry.claim(by="somebody")

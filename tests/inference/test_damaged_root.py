@@ -25,7 +25,7 @@ JUNK = (".DS_Store", "sample.json~", "batch-1.json~", "desktop.ini", "00000007.j
 
 def follow(root):
     live = LiveModel(open_root(root), "m", 2, Metrics())
-    live.follow()
+    live.follow_live()
     return live
 
 
@@ -74,10 +74,10 @@ def test_what_answers_is_not_replaced_by_an_older_version_and_goes_on_after_the_
     whole = open_root(tmp_root).read(history(3))
     damage(tmp_root, history(3))
     damage(tmp_root, layout.live("m"), b"{")
-    live.follow()
+    live.follow_live()
     assert live.version == "2" and live.explain_damage()
     open_root(tmp_root).put(history(3), whole)
-    live.follow()
+    live.follow_live()
     assert live.version == "3" and live.explain_damage() is None
 
 

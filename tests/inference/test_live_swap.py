@@ -86,7 +86,7 @@ def live(tmp_root):
     """What follows the model "m", with version 1 loaded."""
     publish_tiny(tmp_root)
     made = LiveModel(open_root(tmp_root), "m", 4, Metrics())
-    made.follow()
+    made.follow_live()
     assert made.version == "1"
     return made
 
@@ -101,20 +101,20 @@ def live(tmp_root):
 def test_a_bad_version_is_refused_for_good_and_the_next_good_one_is_taken(live, tmp_root, bad, reason):
     before = live.predictor
     publish_tiny(tmp_root, **bad)
-    live.follow()
+    live.follow_live()
     assert live.predictor is before and live.refused.reason.startswith(reason) and live.refused.for_good
     refusal = live.refused
-    live.follow()
+    live.follow_live()
     assert live.refused is refusal  # not loaded again
     publish_tiny(tmp_root, seed=3)
-    live.follow()
+    live.follow_live()
     assert live.version == "3" and live.refused is None
 
 
 def test_weights_changed_after_publishing_are_refused(live, tmp_root):
     version = publish_tiny(tmp_root, seed=4)
     live._registry.storage.put(f"models/m/versions/{version}/weights.safetensors", tiny_weights(3, 5))
-    live.follow()
+    live.follow_live()
     assert live.version == "1" and "the weights have" in live.refused.reason
 
 
@@ -122,9 +122,9 @@ def test_a_store_out_of_reach_leaves_the_version_and_is_asked_again(live, tmp_ro
     publish_tiny(tmp_root, seed=2)
     with monkeypatch.context() as patch:
         patch.setattr(live._registry, "newest", lambda: (_ for _ in ()).throw(OSError("gone")))
-        live.follow()
+        live.follow_live()
     assert live.version == "1" and live.unreachable == "OSError: gone"
-    live.follow()
+    live.follow_live()
     assert live.version == "2" and live.unreachable is None
 
 

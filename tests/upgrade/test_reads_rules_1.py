@@ -113,7 +113,7 @@ def test_pages_show_the_old_evaluations(root):
 def test_the_service_takes_its_version_over_and_ships_its_outbox(root, tmp_path):
     storage = open_root(root)
     live = LiveModel(storage, MODEL, 2, Metrics(), "cpu")
-    live.follow()
+    live.follow_live()
     assert (live.version, live.refused) == ("2", None)
     predictor = live.predictor
     answer = predictor.probabilities(predictor.stack([predictor.prepare(make_picture("red", 5))]))

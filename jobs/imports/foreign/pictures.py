@@ -10,14 +10,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from contract import layout
+from contract import ids, layout
 from contract.days import prediction_days
 from contract.rows.reading import rows_where
 from contract.stores.store import Storage
 from jobs.imports.found import Asked
 from jobs.imports.placing.predicted import find_predictions
 
-STORED = re.compile(r"(?:^|/)([0-9a-f]{64})\.\w+$")
+STORED = re.compile(rf"(?:^|/)({ids.SHA256})\.\w+$")
 UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")  # what Label Studio writes before the name of an uploaded file
 
 

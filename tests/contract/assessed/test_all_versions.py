@@ -1,6 +1,7 @@
 """Every version on the first dataset's held-out rows, one figure everywhere: command line, models page, overview."""
 
 import json
+from time import sleep
 
 import pytest
 
@@ -137,6 +138,22 @@ def test_what_was_found_is_read_no_more_and_what_is_new_is(registry, tmp_path):
     registry.storage.delete(key)
     later = publish(registry, tmp_path)
     assert reader.find() == {later: reader.find()[later], **before} and FirstHoldouts(registry).find()["1"].accuracy is None
+
+
+def test_many_versions_are_read_side_by_side_in_their_order_and_not_all_at_once(registry, tmp_path, monkeypatch):
+    for _ in range(30):
+        publish(registry, tmp_path)
+    before, plain, now, most = describe(registry), type(registry.storage).read, [], [0]
+
+    def read(self, key):
+        now.append(key)
+        most[0] = max(most[0], len(now))
+        sleep(0.02)
+        now.remove(key)
+        return plain(self, key)
+
+    monkeypatch.setattr(type(registry.storage), "read", read)
+    assert list(describe(registry).items()) == list(before.items()) and 8 <= most[0] <= 16
 
 
 def test_the_command_shows_all_versions(registry, capsys, tmp_path):

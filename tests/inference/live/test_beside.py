@@ -9,6 +9,7 @@ from inference.live.follower import Follower
 from inference.live.model import LiveModel
 from inference.telemetry import Metrics
 from tests.inference import exits
+from tests.inference.live.looks import follow
 from tests.inference.published import publish_tiny
 from tests.inference.serving import until
 from tests.inference.test_bad_versions import publish_ending
@@ -34,24 +35,24 @@ def versions(live):
 
 def test_a_shadow_is_taken_changed_and_let_go(registry):
     live = LiveModel(registry.storage, "m", 4, Metrics())
-    live.follow()
+    follow(live)
     assert (live.version, versions(live)) == ("1", {})
     for version in ("2", "3", None, "2"):
         name(registry, version)
-        live.follow()
+        follow(live)
         assert (live.version, versions(live)) == ("1", {"shadow": version} if version else {})
     registry.promote("2", by="test", reason="test", expected_live="1")
-    live.follow()
+    follow(live)
     assert (live.version, versions(live)) == ("2", {})  # it is the live one now, and computes once
 
 
 def test_a_retired_model_keeps_no_weights_in_memory(registry):
     name(registry, "2")
     live = LiveModel(registry.storage, "m", 4, Metrics())
-    live.follow()
+    follow(live)
     assert versions(live) == {"shadow": "2"}
     changes.retire(registry, by="ana", reason="over")
-    live.follow()
+    follow(live)
     assert (live.version, versions(live), live.count_bytes()) == (None, {}, 0)
 
 
@@ -60,19 +61,19 @@ def test_a_shadow_that_cannot_be_loaded_is_named_and_the_live_version_answers(re
     registry.promote("1", by="test", reason="test", expected_live="4")
     name(registry, "4")
     live = LiveModel(registry.storage, "m", 4, Metrics())
-    live.follow()
+    follow(live)
     refused = live.beside.refused["shadow"]
     assert (live.version, live.refused, versions(live)) == ("1", None, {})
     assert refused.version == "4" and "SystemExit" in refused.reason and refused.for_good
     name(registry, "3")
-    live.follow()
+    follow(live)
     assert versions(live) == {"shadow": "3"} and not live.beside.refused
 
 
 def test_another_alias_computes_nothing(registry):
     name(registry, "2", "before-the-move")
     live = LiveModel(registry.storage, "m", 4, Metrics())
-    live.follow()
+    follow(live)
     assert versions(live) == {}
 
 

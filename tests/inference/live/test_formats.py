@@ -18,6 +18,7 @@ from contract.storage import open_root
 from inference.live.model import LiveModel
 from inference.model import speed
 from inference.telemetry import Metrics
+from tests.inference.live import looks
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import serving
@@ -45,7 +46,7 @@ def let_in(registry, version="2"):
 
 def follow(registry, formats="fastest"):
     live = LiveModel(registry.storage, "m", 4, Metrics(), "cpu", formats, 2)
-    live.follow()
+    looks.follow(live)
     return live
 
 
@@ -63,16 +64,16 @@ def test_the_fastest_assessed_format_answers_as_the_live_version_would(registry,
     live = follow(registry)
     assert live.version == "1"  # nobody let the other in
     let_in(registry)
-    live.follow()
+    live.follow_live()
     assert live.version == "2" and follow(registry, "own").version == "1"
     own = follow(registry, "own").predictor
     batch = torch.stack([own.prepare(picture(n)) for n in range(3)])
     np.testing.assert_allclose(live.predictor.probabilities(batch), own.probabilities(batch), atol=1e-4)
     before = live.predictor
-    live.follow()
+    live.follow_live()
     assert live.predictor is before  # nothing moved, so nothing is loaded again
     registry.delete("2", by="ana", reason="no more")
-    live.follow()
+    live.follow_live()
     assert live.version == "1"
 
 
@@ -87,7 +88,7 @@ def test_a_canary_gets_its_share_of_what_a_format_answers(registry, monkeypatch)
     assert 60 < sum(one is not None for one in chosen) < 140
     registry.promote("3", by="ana", reason="better", expected_live="1")
     monkeypatch.setattr(live, "_take_over", lambda *arguments: RuntimeError("refused"))
-    live.follow()
+    live.follow_live()
     assert live.version == "2" and not any(live.choose_canary(f"{n}", live.predictor) for n in range(200))
 
 
@@ -143,7 +144,7 @@ def test_timing_is_of_real_batches(registry):
     live = follow(registry, "own")
     assert live.predictor.speed is None  # plain float32 is its own measure
     registry.promote("2", by="ana", reason="tried", expected_live="1")
-    live.follow()
+    live.follow_live()
     measured = live.predictor.speed
     assert measured.batch == 4 and 0 < measured.milliseconds < 5000 and 0 < measured.float32_milliseconds < 5000
 

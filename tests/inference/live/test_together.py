@@ -26,6 +26,7 @@ from inference.model import speed
 from inference.model.predictor import Predictor
 from inference.telemetry import Metrics
 from tests.inference.canary.test_canary_over_http import own_weights
+from tests.inference.live.looks import follow
 from tests.inference.made_pictures import encode, picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, until
@@ -127,7 +128,7 @@ def test_a_canary_is_tried_as_it_will_compute(tmp_root, monkeypatch):
 
     monkeypatch.setattr(Predictor, "warm_up", note)
     begin_canary(made, "2")
-    LiveModel(made.storage, "m", 4, Metrics(), lanes=2).follow()
+    follow(LiveModel(made.storage, "m", 4, Metrics(), lanes=2))
     assert seen == [("1", 2), ("2", 2)]
 
 
@@ -135,13 +136,13 @@ def test_beside_a_model_that_is_retired_nothing_computes(tmp_root):
     made = publish(tmp_root)
     name_shadow(made)
     live = LiveModel(made.storage, "m", 4, Metrics())
-    live.follow()
+    follow(live)
     assert live.beside.predictors.keys() == {beside.SHADOW}
     changes.retire(made, by="ana", reason="replaced")
-    live.follow()
+    follow(live)
     assert not live.beside.predictors and live.count_bytes() == 0
     made.promote("1", by="ana", reason="back", expected_live=None)
-    live.follow()
+    follow(live)
     assert live.beside.predictors.keys() == {beside.SHADOW}
 
 
@@ -201,7 +202,7 @@ def test_formats_that_cannot_be_timed_leave_the_live_version_answering(tmp_root,
 
     monkeypatch.setattr(speed, "measure_milliseconds", fail)
     live = LiveModel(made.storage, "m", 4, Metrics(), "cpu", "fastest")
-    live.follow()
+    follow(live)
     assert (live.version, live.refused) == ("1", None)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import logging
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,7 +27,7 @@ from pipeline.checks import machine
 from tests.inference.made_pictures import picture
 from tests.inference.model.test_grey16 import TWELVE_BITS, plain, png16, slope
 from tests.inference.published import publish_tiny
-from tests.inference.serving import IMAGE, serving, until
+from tests.inference.serving import IMAGE, serving, table_rows, until
 
 HOOKS = "tests.inference.redaction.hooks"
 LEVELS = [0, TWELVE_BITS]
@@ -54,6 +55,11 @@ def test_all_other_pictures_reach_it_as_rgb():
         data = picture(3, kind)
         taking, not_taking = (redaction.load(f"{HOOKS}:blank", taking).redact(data) for taking in (True, False))
         assert taking == not_taking and Image.open(io.BytesIO(taking)).mode == "RGB"
+
+
+def test_its_name_says_whether_16_bits_are_kept():
+    kept, cut = (redaction.load(f"{HOOKS}:blank", taking).name for taking in (True, False))
+    assert kept == f"{cut}+grey16" and re.fullmatch(rf"{HOOKS}:blank@[0-9a-f]{{12}}", cut)
 
 
 def test_metadata_of_a_picture_of_16_bits_goes_and_it_stands_upright():
@@ -126,11 +132,19 @@ def test_a_service_keeps_16_bits_or_says_at_its_start_that_levels_do_not_apply(r
     sets = (f"serve.redact={HOOKS}:unchanged", f"serve.redact_grey16={taking}")
     with serving(root, tmp_path / "o", *sets) as client:
         assert len(list_warnings(caplog)) == (not taking)
-        assert client.post("/v1/predictions", content=png16(slope()), headers=IMAGE).status_code == 200
+        answered = client.post("/v1/predictions", content=png16(slope()), headers=IMAGE)
+        assert answered.status_code == 200
         redacted = client.service.redactor.redact(png16(slope()))
         assert (preprocess.decode_wide(redacted) is not None) == taking
         key = layout.image(hashlib.sha256(redacted).hexdigest(), "png")
         until(lambda: open_root(root).exists(key))
+        until(lambda: (row := find_row(root, answered)) and row["redacted_by"] == client.service.redactor.name)
+        assert find_row(root, answered)["redacted_by"].endswith("+grey16") == taking
+
+
+def find_row(root, answered):
+    id_ = answered.json()["prediction_id"]
+    return next((row for row in table_rows(root, "predictions") if row["prediction_id"] == id_), None)
 
 
 @pytest.mark.parametrize(("cut", "warns"), [(True, True), (False, False)])
