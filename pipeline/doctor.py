@@ -21,7 +21,8 @@ from command.process import end_with
 from command.terminal import align
 from contract.errors import DONE, ERROR, TrueupError
 from contract.settings import Settings
-from pipeline.checks import formats, machine, own_code, redaction
+from pipeline.checks import decoder, formats, machine, own_code, redaction
+from pipeline.checks.decoder import OTHER
 from pipeline.checks.formats import SLOW
 from pipeline.checks.machine import BAD, OK, Check
 from pipeline.checks.redaction import LOST
@@ -37,6 +38,7 @@ def command(settings: Settings, account: bool, contents: bool) -> Outcome:
     rows.append(run_check("formats", machine.Check(formats.check_formats, "make a version live that is faster here (trueup model "
                                                    "convert), or set serve.formats: fastest"), settings))
     rows.append(run_check("own code", own_code.CHECK, settings))
+    rows.append(run_check("decoder", decoder.CHECK, settings))
     if settings.serve.redact:
         rows.append(run_check("redaction", redaction.CHECK, settings))
     if account:
@@ -68,7 +70,7 @@ def _make_row(name: str, state: str, found: str, do: str) -> dict[str, Any]:
 def write_text(rows: Sequence[dict[str, Any]]) -> str:
     """Writes the table; below it, what to do about what is wrong."""
     table = align(("check", "state", "found"), [(row["check"], row["state"], row["found"]) for row in rows])
-    cures = [f"{row['check']}: {row['do']}" for row in rows if row["state"] in (BAD, SLOW, LOST) and row["do"]]
+    cures = [f"{row['check']}: {row['do']}" for row in rows if row["state"] in (BAD, SLOW, LOST, OTHER) and row["do"]]
     return "\n".join([table, *(["", "To do:", *(f"  {cure}" for cure in cures)] if cures else [])])
 
 

@@ -1,0 +1,31 @@
+"""What `trueup doctor` says of `pictures.decoder`: whether versions in use learnt from pictures that another one made.
+
+By the names alone: the source's hash is known once the module is imported, and doctor runs none of the user's code. The service
+says the rest at its start.
+"""
+
+from contract.errors import TrueupError
+from contract.settings import Settings
+from contract.texts.decoders import explain_other_decoder
+from pipeline.checks.in_use import list_cards_in_use
+from pipeline.checks.machine import ABSENT, OK, Check
+
+OTHER = "other"  # it works, and is not what a card says
+
+
+def check_decoder(settings: Settings) -> tuple[str, str]:
+    """Looks at the versions that answer or compute beside what answers."""
+    if not settings.root:
+        return ABSENT, "no root that can be read"
+    try:
+        cards = list_cards_in_use(settings.root)
+    except TrueupError as error:  # of the root, or of a card: other checks say what cures it
+        return ABSENT, f"not known: {error}"
+    here = settings.pictures.decoder
+    if other := [said for card in cards if (said := explain_other_decoder(card, here))]:
+        return OTHER, "; ".join(other)
+    return OK, f"{here}; no version in use names another" if here else "none, and no version in use names one"
+
+
+CHECK = Check(check_decoder, "set pictures.decoder to the one that the version learnt from, or train a version on "
+              "pictures that this one made (docs/decoders.md)")
