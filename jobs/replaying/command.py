@@ -32,12 +32,12 @@ from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
 from jobs.engines import day_files
+from jobs.engines.distinct import read_distinct
 from jobs.evaluation_request import ENGINES, Request, request_of
 from jobs.labelers.use import apply_fit
 from jobs.labelled.make import list_window
-from jobs.replaying.answers import KEPT, read_answers
 from jobs.replaying.compare import compare
-from jobs.replaying.part import Part, replay_parts
+from jobs.replaying.part import KEPT, Part, replay_parts
 from jobs.replaying.plan import PART, add_plan, list_parts_left
 from jobs.replaying.text import as_text
 from jobs.scoring.part import Job
@@ -101,7 +101,7 @@ def plan_window(storage: Storage, request: Request, version: str, part: int = PA
     days = day_files.window(storage, request.first, request.last, until, request.days).days
     with progress("plan", len(days), "days") as shown:
         for day in days:
-            live = read_answers(storage, question, day, KEPT)
+            live = read_distinct(storage, day, question, KEPT)
             if live.num_rows:
                 add_plan(storage, question.model, version, day, live, part)
             waiting += list_parts_left(storage, question.model, version, day)

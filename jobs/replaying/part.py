@@ -20,7 +20,6 @@ from contract.records import PREDICTION
 from contract.rows.listing import was_packed
 from contract.rows.replay import Reason
 from contract.stores.store import Storage, may_be_key
-from jobs.replaying.answers import KEPT
 from jobs.scoring.part import READERS, Job, create_table, is_loaded, predictor, text_schema
 from jvm import task_store
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from inference.model.preprocess import ImageInfo
 
 LEFT_OUT = ("prediction_id", "kind", "reason")
+KEPT = ("client", "request_id", "source_uri", "attributes", "width", "height", "bytes")  # of the request: copied as they are
 Row = dict[str, Any]
 
 

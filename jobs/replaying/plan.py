@@ -42,7 +42,7 @@ class ReplayPlan(Document):
 
 
 def add_plan(storage: Storage, model: str, version: str, day: str, live: pa.Table, part: int = PART) -> None:
-    """Adds a plan of the live predictions (jobs/replaying/answers.py) that no plan has; looks again if another run adds one."""
+    """Adds a plan of the live predictions (jobs/engines/distinct.py) that no plan has; looks again if another run adds one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
