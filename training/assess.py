@@ -174,10 +174,8 @@ class Side:
         return other
 
     def ask(self, images: Sequence[bytes]) -> None:
-        """Answers a batch of encoded images."""
-        import torch
-
-        logits = self.predictor.logits(torch.stack([self.predictor.prepare(data) for data in images]))
+        """Answers some encoded images."""
+        logits = self.predictor.ask([self.predictor.prepare(data) for data in images])
         rows = self.predictor.to_probabilities(logits)
         best, confidence = _pick_best(rows)
         if not self.first:
@@ -191,11 +189,9 @@ class Side:
 
     def time(self, images: Sequence[bytes]) -> None:
         """Milliseconds from bytes to answer, one picture at a time; the first answer warms up and is not counted."""
-        import torch
-
         for n, data in enumerate(images):
             began = time.perf_counter()
-            self.predictor.probabilities(torch.stack([self.predictor.prepare(data)]))
+            self.predictor.probabilities(self.predictor.stack([self.predictor.prepare(data)]))
             if n:
                 self.milliseconds.append(1000 * (time.perf_counter() - began))
 

@@ -119,7 +119,7 @@ def _make_rows(job: Job, model: Predictor, logged: Sequence[Logged]) -> Iterator
     if not logged:
         return
     now, k = clock.now_us(), count_logged_classes(model, job.log_all_classes)
-    answers = model.probabilities(model.stack([one.prepared for one in logged]))
+    answers = model.to_probabilities(model.ask([one.prepared for one in logged]))
     for one, answer in zip(logged, answers, strict=True):
         live, at = one.row, clock.to_us(one.row["predicted_at"])
         assert one.info is not None

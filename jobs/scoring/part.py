@@ -180,7 +180,7 @@ def make_rows(job: Job, model: "Predictor", part: Part, pictures: Sequence[Pictu
     if not pictures:
         return
     now, k = clock.now_us(), count_logged_classes(model, job.log_all_classes)
-    answers = model.probabilities(model.stack([p.prepared for p in pictures]))
+    answers = model.to_probabilities(model.ask([p.prepared for p in pictures]))
     for p, answer in zip(pictures, answers, strict=True):
         extension = p.extension if job.store_images else None
         row = make_prediction_row(model, model.top(answer, k), p.info, p.size, p.sha256, extension,
