@@ -78,7 +78,7 @@ ELSEWHERE = {
         tools/preflight.py main
         tools/preflight.py problems
         tools/trim_torch.py main
-        training/assess.py _row
+        training/assess_text.py _row
         training/feed/cache.py PictureCache.__init__
         """,
     "progress and rates of a running command": """
@@ -104,7 +104,7 @@ ELSEWHERE = {
         training/feed/world.py World._groups
         training/feed/world.py World.step
         training/feed/world.py World.steps
-        training/train.py job_of
+        training/train.py plan_job
         training/tuning/on_spark.py fit_to_tasks
         """,
     "pixels, of pictures and of charts": """

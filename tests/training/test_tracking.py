@@ -154,7 +154,7 @@ def test_a_reporter_whose_server_is_lost_says_so_once_and_holds_nobody_up(mlflow
 
 def test_where_it_is_told_does_not_change_what_is_trained(small):
     settings = load(root=small.root, model="digits", env={})
-    job = train.job_of(open_root(small.root), small.registry, settings, small.made, None, "1", None, FirstVersion(NETWORK, 32))
+    job = train.plan_job(open_root(small.root), small.registry, settings, small.made, None, "1", None, FirstVersion(NETWORK, 32))
     there = job.model_copy(update={"track": {"mlflow": "https://x", "experiment": "e", "run": "r"}})
     assert there.digest() == job.digest() and Job.parse(there.to_dict(), "job") == there
 

@@ -16,7 +16,7 @@ from training.first_version import FirstVersion
 from training.fit import loop as training_loop
 from training.fit import losses, state
 from training.fit.checkpoint import Checkpoints
-from training.train import job_of
+from training.train import plan_job
 
 
 class Died(BaseException):
@@ -111,7 +111,7 @@ def test_other_rows_than_the_manifest_promises_are_a_mismatch(world):
 def a_loop(world):
     from training.fit.process_group import ProcessGroup
 
-    job = job_of(world.storage, world.registry, world.settings(), world.made, None, "1", "digits/9",
+    job = plan_job(world.storage, world.registry, world.settings(), world.made, None, "1", "digits/9",
                  FirstVersion("tests.training.tiny:build", 32))
     return training_loop.Loop(job, ProcessGroup(0, 1, torch.device("cpu")))
 
