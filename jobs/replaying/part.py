@@ -20,7 +20,7 @@ from contract.records import PREDICTION
 from contract.rows.listing import was_packed
 from contract.rows.replay import Reason
 from contract.stores.store import Storage, may_be_key
-from jobs.scoring.part import READERS, Job, create_table, is_loaded, predictor, text_schema
+from jobs.scoring.part import READERS, Job, create_table, is_loaded, make_text_schema, open_predictor
 from jvm import task_store
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def replay_parts(at: task_store.Where, job: Job, parts: Iterator[Part]) -> Itera
     storage = task_store.open_there(at)
     for part in parts:
         loaded = not is_loaded(storage, job)
-        yield replay_part(storage, job, predictor(storage, job), part) | {"worker": os.getpid(), "loaded": int(loaded)}
+        yield replay_part(storage, job, open_predictor(storage, job), part) | {"worker": os.getpid(), "loaded": int(loaded)}
 
 
 def replay_part(storage: Storage, job: Job, model: Predictor, part: Part) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def replay_part(storage: Storage, job: Job, model: Predictor, part: Part) -> dic
     if rows and not was_packed(storage, "predictions", part.day, key):
         create_table(storage, key, PREDICTION.arrow(), rows)
     done = layout.replay_done(job.model, job.version, part.day, part.plan, part.first)
-    create_table(storage, done, text_schema(LEFT_OUT), left)
+    create_table(storage, done, make_text_schema(LEFT_OUT), left)
     return {"replayed": len(rows), "left_out": len(left), "file": key if rows else None}
 
 

@@ -27,7 +27,7 @@ SHA256 = re.compile("[0-9a-f]{64}")
 log = logging.getLogger(__name__)
 
 
-def examples(storage: Storage, evaluation: Evaluation, version: str, wanted: ReportSettings) -> list[dict[str, Any]]:
+def find_examples(storage: Storage, evaluation: Evaluation, version: str, wanted: ReportSettings) -> list[dict[str, Any]]:
     """[{"label", "predicted", "count", "images": [{"sha256", "data", "day", "prediction_id"}]}] of the most frequent mistakes."""
     cells = evaluation["versions"][version]["most_confused"][:wanted.cells] if wanted.examples else []
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {(c["label"], c["predicted"]): {} for c in cells}

@@ -156,7 +156,7 @@ def _compare_day(one: CheckedDay) -> Finding:
     stored = one.stored
     told = {"inputs": document.inputs, "known_through": document.known_through, "next_future": document.next_future,
             "rows": document.rows, "rules": document.rules}
-    now = {"inputs": inputs_of(one), "known_through": counts.known_through, "next_future": counts.next_future,
+    now = {"inputs": digest_inputs(one), "known_through": counts.known_through, "next_future": counts.next_future,
            "rows": {name: counts.rows[name] for name in document.rows if name in counts.rows}, "rules": RULES}
     found = compare(one.key, told, now)
     for name in TABLES if stored else ():
@@ -180,7 +180,7 @@ def list_rows(table: "pa.Table") -> list[dict[str, Any]]:
             for row in table.to_pylist()]
 
 
-def inputs_of(one: CheckedDay) -> str:
+def digest_inputs(one: CheckedDay) -> str:
     """The hash under which the day's counts must lie, of the files that their document names."""
     assert one.document is not None and one.question is not None
     files = tuple(RawFile(key, int(size), etag, 0, 0, {}) for key, size, etag in one.document.files)

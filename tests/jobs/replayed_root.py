@@ -59,7 +59,7 @@ def request(root):
 
 def compute_here(storage, job, waiting, _):
     """The parts in this process, in order."""
-    return [part.replay_part(storage, job, part.predictor(storage, job), one) | {"worker": 1, "loaded": 0} for one in waiting]
+    return [part.replay_part(storage, job, part.open_predictor(storage, job), one) | {"worker": 1, "loaded": 0} for one in waiting]
 
 
 def replay_here(root, version="2"):

@@ -111,7 +111,7 @@ ELSEWHERE = {
         contract/measured/embedded.py <module>
         contract/measured/measures.py _octaves
         contract/measured/measures.py _steps
-        inference/model/embedding.py Embedder.embed
+        inference/model/embedding.py Embedder._embed_batch
         inference/model/grey16.py to_eight_bits
         inference/model/perceptual_hash.py <module>
         inference/model/picture_measures.py measure_picture
@@ -129,11 +129,11 @@ ELSEWHERE = {
         training/feed/augment.py _light
         training/feed/augment.py _move
         jobs/reports/charts.py _line
-        jobs/reports/charts.py reliability
-        jobs/reports/charts.py sparks
-        jobs/reports/charts.py trend
-        jobs/reports/charts.py trend.x
-        jobs/reports/charts.py trend.y
+        jobs/reports/charts.py draw_reliability
+        jobs/reports/charts.py draw_sparks
+        jobs/reports/charts.py draw_trend
+        jobs/reports/charts.py draw_trend.x
+        jobs/reports/charts.py draw_trend.y
         jobs/reports/picture_drift.py _draw
         jobs/reports/picture_drift.py _scale.y
         jobs/reports/tuning.py _scale.place

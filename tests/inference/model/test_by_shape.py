@@ -105,7 +105,7 @@ def test_it_scores_pictures_in_batches(tmp_root, tmp_path, predictor, alone):
         (tmp_path / f"{n}.jpg").write_bytes(data)
         items.append((f"file://{tmp_path}/{n}.jpg", "", len(data)))
     storage, job = open_root(tmp_root), scoring.Job("m", "1", 8, 1 << 20, 1 << 24, False, False)
-    scoring.score_part(storage, job, scoring.predictor(storage, job), scoring.Part(1, 0, clock.now_us(), "items", items))
+    scoring.score_part(storage, job, scoring.open_predictor(storage, job), scoring.Part(1, 0, clock.now_us(), "items", items))
     assert [row["predicted_label"] for row in read_rows(tmp_root, "batch")] == [CLASSES[n] for n in alone.argmax(1)]
 
 

@@ -14,7 +14,7 @@ from contract.storage import open_root
 from jobs import count_window
 from jobs.engines.question import Question, Slice, restore_question
 from jobs.evaluation_request import Request
-from jobs.reports.examples import examples
+from jobs.reports.examples import find_examples
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows
 
 NOON = clock.parse_moment(f"{DAY}T12:00:00Z")
@@ -53,5 +53,5 @@ def test_the_question_of_an_evaluation_is_restored_from_its_document(root, more)
 
 def test_a_report_shows_the_mistakes_of_the_one_version_that_was_counted(root):
     evaluation = evaluate(root, Question(MODEL, clock.now_us(), role="replay", version="2"))
-    [cell] = examples(root, evaluation, "2", ReportSettings())
+    [cell] = find_examples(root, evaluation, "2", ReportSettings())
     assert (cell["label"], cell["predicted"], [image["sha256"] for image in cell["images"]]) == ("b", "a", [SHA])
