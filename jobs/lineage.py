@@ -27,6 +27,7 @@ from contract.rows.reading import rows_where
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from jobs.engines.rules import KEPT_FIRST, in_order
 
 PREDICTION = ("prediction_id", "model", "model_version", "predicted_label", "image_sha256", "role")
 LABEL = ("prediction_id", "label_id", "label", "labeler", "origin", "labeled_at", "withdraws")
@@ -63,7 +64,7 @@ def trace_prediction(storage: Storage, prediction_id: str, day: str | None = Non
     day = ids.day_of(prediction_id) or day
     if day is None:
         raise UsageError(f"prediction {prediction_id!r}: expected a UUIDv7, which says its day. Name the day with --day.")
-    rows = list(read_table_rows(storage, layout.PREDICTIONS, day, [prediction_id], PREDICTION))
+    rows = list(read_table_rows(storage, layout.PREDICTIONS, day, [prediction_id], tuple({*PREDICTION, *KEPT_FIRST})))
     if not rows and (expired := expiry.find_rows(storage, day)):
         named = dict.fromkeys(PREDICTION) | {"prediction_id": prediction_id, "day": day}
         return {"prediction": named, "labels": [], "versions": [],
@@ -71,7 +72,9 @@ def trace_prediction(storage: Storage, prediction_id: str, day: str | None = Non
                 "went_into": list(_find_holders(storage, prediction_id, None))}
     if not rows:
         raise NotFound(f"{storage.root}: expected prediction {prediction_id} in the rows of {day}, found none.")
-    first = min(rows, key=lambda row: rank_role(row["role"]))  # what was answered, not a shadow beside it
+    # What was answered, not a shadow beside it; of several such rows the one that counts (rule 2 of docs/design.md).
+    counting = min(in_order(rows, list(KEPT_FIRST)), key=lambda row: rank_role(row["role"]))
+    first = {name: counting[name] for name in (*PREDICTION, "file")}
     labels = list(read_table_rows(storage, layout.LABELS, day, [prediction_id], LABEL))
     made = []
     if first["model"]:
