@@ -73,14 +73,14 @@ def write_job(folder: Path, dataset: str, network: str, size: int) -> Path:
     from contract.registry import Registry
     from contract.storage import open_root
     from training.first_version import FirstVersion
-    from training.train import job_of
+    from training.train import plan_job
 
     storage = open_root(str(folder / "root"))
     # Pictures are not cached, so every epoch is as dear as the first.
     options = {"launcher": "torchrun", "ranks": RANKS, "epochs": EPOCHS, "batch": BATCH, "augment": "crop", "cache_mib": 0}
     settings = load(root=storage.root, model="m", overrides=[f"train.{k}={v}" for k, v in options.items()])
     made = manifest.load(storage, dataset)
-    job = job_of(storage, Registry(storage, "m"), settings, made, None, "1", None,
+    job = plan_job(storage, Registry(storage, "m"), settings, made, None, "1", None,
                  FirstVersion(network, size))
     # The picture is shrunk to a little more than what is cut out of it, as in the usual recipe (256 and 224).
     look = job.preprocess.model_copy(update={"resize": round(size * 256 / 224), "crop": size})

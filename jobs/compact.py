@@ -55,7 +55,7 @@ def command(settings: Settings, days: tuple[str, ...], before: str | None, dry_r
             shown.advance(day=day)
     told = [asdict(one) for one in done if has_news(one)]
     document = {"dry_run": dry_run, "days": len(chosen), "done": told, "failed": failed}
-    return Outcome(ERROR if failed else DONE, document, "\n".join(lines(document)))
+    return Outcome(ERROR if failed else DONE, document, "\n".join(write_lines(document)))
 
 
 def find_days(storage: Storage, before: str | None, settings: CompactSettings) -> list[str]:
@@ -79,7 +79,7 @@ def has_news(done: Done) -> bool:
     return bool(done.packed or done.shown or done.removed or done.waits_until or done.left)
 
 
-def lines(document: dict[str, Any]) -> list[str]:
+def write_lines(document: dict[str, Any]) -> list[str]:
     """What was done, for people."""
     said = [line for one in document["done"] for line in _say(one, document["dry_run"])]
     said += [f"{one['table']} of {one['day']}: {one['error']}" for one in document["failed"]]

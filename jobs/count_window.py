@@ -80,7 +80,8 @@ def make(storage: Storage, request: Request) -> tuple[Evaluation, WindowCounts, 
     """
     question = request.question
     require_model(storage, question.model)
-    window = day_files.window(storage, request.first, request.last, clock.day_of(clock.from_us(question.as_of)), request.days)
+    today = clock.day_of(clock.from_us(question.as_of))
+    window = day_files.choose_window(storage, request.first, request.last, today, request.days)
     counted = count(storage, request, window.days)
     warn_of_unknown_roles(storage, question, counted.window)
     document = build(storage, request, window, counted)
@@ -214,23 +215,23 @@ def build(storage: Storage, request: Request, window: day_files.Window, counted:
     if counted.expired:
         document["expired"] = counted.expired
     if not document["versions"]:
-        document["models_with_rows"] = day_files.models_in(storage, days)
+        document["models_with_rows"] = day_files.list_models_in(storage, days)
     return document
 
 
 def find_background(storage: Storage, question: Question, window: WindowCounts, days: Sequence[str]) -> Background:
     """Reads what a figure needs beside the counts of these days; `jobs/verifying` does so again, of the root as it was then."""
-    return Background(classes_of(storage, question.model, window), samples_of(storage, question, days),
+    return Background(read_classes(storage, question.model, window), read_samples(storage, question, days),
                       find_learnt(storage, question.model))
 
 
-def classes_of(storage: Storage, model: str, window: WindowCounts) -> dict[str, list[str]]:
+def read_classes(storage: Storage, model: str, window: WindowCounts) -> dict[str, list[str]]:
     """Version -> its class list, of the counted versions that have a card."""
     registry, counted = Registry(storage, model), window.origins
     return {v: registry.card(v).classes for v in registry.versions() if v in counted}
 
 
-def samples_of(storage: Storage, question: Question, days: Sequence[str]) -> dict[str, dict[str, Sample]]:
+def read_samples(storage: Storage, question: Question, days: Sequence[str]) -> dict[str, dict[str, Sample]]:
     """Kind -> day -> the sample that was drawn of predictions of the role that is counted."""
     folders = storage.folders(layout.samples(question.model, question.role))
     drawn = {day for folder in folders if (day := layout.day_of(folder)) in days and day}

@@ -52,7 +52,7 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     days = [clock.parse_day(day) if day else None for day in (first, last)]
     storage = open_root(settings.need_root())
     made = make(storage, settings, days[0], days[1], moment, role, spark_conf)
-    return Outcome(document=document(made), text=text(made))
+    return Outcome(document=make_document(made), text=write_text(made))
 
 
 def make(storage: Storage, settings: Settings, first: str | None, last: str | None, as_of: Any, role: str = "live",
@@ -62,10 +62,10 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
     from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_readable
     from jobs.datasets.doubted import ask_about, find_doubted
     from jobs.datasets.tasks import choose_session
-    from jobs.engines.day_files import list_day, read_footers, window
+    from jobs.engines.day_files import choose_window, list_day, read_footers
     from jobs.labelers.use import apply_fit
 
-    present = window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)
+    present = choose_window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)
     require_model(storage, settings.need_model(), present.days[::-1])
     days, left_out = read_footers(storage, [list_day(storage, day) for day in present.days], IMAGE_COLUMNS, quarantine=True)
     for reason in left_out.values():
@@ -85,7 +85,7 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
     return made
 
 
-def document(made: Manifest) -> dict[str, Any]:
+def make_document(made: Manifest) -> dict[str, Any]:
     """What --json prints."""
     return {"dataset": made.dataset, "manifest": layout.manifest(made.dataset), "model": made.model,
             "parent": made.parent, "classes": made.classes, "rows": made.rows, "per_class": made.per_class,
@@ -94,7 +94,7 @@ def document(made: Manifest) -> dict[str, Any]:
             "leakage": made.leakage.model_dump(), "files": len(made.files)}
 
 
-def text(made: Manifest) -> str:
+def write_text(made: Manifest) -> str:
     """The document for people."""
     rows = ", ".join(f"{made.rows[split]} {split}" for split in SPLITS)
     lines = [f"dataset {made.dataset}: {rows} rows of {write_count(len(made.classes), 'class')}; "

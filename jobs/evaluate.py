@@ -28,9 +28,9 @@ from contract.errors import UsageError
 from contract.settings import Settings
 from contract.storage import open_root
 from jobs.count_window import evaluate
-from jobs.evaluate_text import outcome
+from jobs.evaluate_text import make_outcome
 from jobs.evaluation_request import ENGINES, name_fit, request_of
-from jobs.imports.options import make_reading, named_options, with_reading_options
+from jobs.imports.options import list_given, make_reading, with_reading_options
 from jobs.labelers.use import apply_and_note
 
 OBJECTS_BEFORE_COLLECTION = 200_000
@@ -78,7 +78,7 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
         chosen = make_reading(**reading)
         return evaluate_files(settings, predictions_file, labels_file, as_of, slices, role, chosen, skip_bad,
                               per_version)
-    if of_files := named_options({**reading, "skip_bad": skip_bad, "id_per_version": per_version}):
+    if of_files := list_given({**reading, "skip_bad": skip_bad, "id_per_version": per_version}):
         raise UsageError(f"{of_files[0]} is for --predictions and --labels, got neither.")
     request = replace(request_of(settings, as_of, slices, role, runner, spark_conf, model_version), first=first, last=last,
                       full=full, quarantine=quarantine)
@@ -96,12 +96,12 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
 
         renew_report(storage, document["model"], evaluation_id, settings.report)
     where = storage.uri(layout.evaluation_document(document["model"], evaluation_id))
-    return outcome(document, where, evaluation_id)
+    return make_outcome(document, where, evaluation_id)
 
 
 def _refuse_options_of_root(values: Mapping[str, Any]) -> None:
     """Raises UsageError for an option that says something of a root, beside files that are evaluated without one."""
-    if named := named_options(values):
+    if named := list_given(values):
         raise UsageError(f"{named[0]} needs a root: expected none of --predictions and --labels beside it.")
 
 

@@ -20,7 +20,7 @@ from contract.storage import open_root
 from contract.stores.store import Storage
 from jobs.count_window import make
 from jobs.engines import day_files
-from jobs.evaluate_text import outcome
+from jobs.evaluate_text import make_outcome
 from jobs.evaluation_request import request_of
 from jobs.import_table import import_file, say
 from jobs.imports.found import Asked
@@ -54,7 +54,7 @@ def evaluate_files(settings: Settings, predictions: str | None, labels: str | No
         document, _, _ = make(storage, request)
     document["rows"] = _add_rows(document["rows"], imported)
     where = f"{predictions} and {labels}" if labels else f"{predictions}, no labels"
-    ended = outcome(document, where)
+    ended = make_outcome(document, where)
     ended.document["import"] = {table: {k: v for k, v in done.items() if k != "files"} for table, done in imported.items()}
     return ended
 
@@ -91,7 +91,7 @@ def _name_columns(settings: Settings) -> dict[str, str]:
 
 
 def _find_only_model(storage: Storage, predictions: str) -> str:
-    models = day_files.models_in(storage, prediction_days(storage))
+    models = day_files.list_models_in(storage, prediction_days(storage))
     if len(models) > 1:
         raise UsageError(f"{predictions} has rows of {', '.join(models)}: name one with --model.")
     return models[0] if models else UNNAMED["model"]

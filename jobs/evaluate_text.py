@@ -11,16 +11,16 @@ from contract.texts.figures import NOTHING, write_figure
 ALWAYS_SHOWN = {"predictions", "labels", "vote"}  # other counts of rows only when they are not 0
 
 
-def outcome(document: Evaluation, where: str, evaluation_id: str | None = None) -> Outcome:
+def make_outcome(document: Evaluation, where: str, evaluation_id: str | None = None) -> Outcome:
     """Makes the outcome of the command; its exit code is 0 whatever the figures, which only a gate judges.
 
     `where` names the document for people; `evaluation_id` is the folder that it was stored in, None when it was not.
     """
     shown: dict[str, Any] = {**document, "id": evaluation_id} if evaluation_id else {**document}
-    return Outcome(document=shown, text=lambda: as_text(document, where))
+    return Outcome(document=shown, text=lambda: write_text(document, where))
 
 
-def as_text(document: Evaluation, where: str) -> str:
+def write_text(document: Evaluation, where: str) -> str:
     """Renders a table of the versions, what was counted, and where the document lies."""
     window = document["window"]
     head = f"{escape(document['model'])}, predictions of {window['from']} to {window['to']}, known at {document['as_of']}"

@@ -74,7 +74,7 @@ def request_of(settings: Settings, as_of: str | None, slices: Sequence[str], rol
         raise UsageError(f"expected at most {MOST_SLICES} slices, got {len(declared)}.")
     options: dict[str, Any] = {"runner": runner} if runner else {}
     if engine == "spark":
-        options = spark_options(settings, spark_conf)
+        options = list_spark_options(settings, spark_conf)
     question = Question(settings.need_model(), moment, parse_role(role), slices=declared, version=version,
                         **convert_settings(chosen))
     if version is not None and question.role != "replay":
@@ -103,7 +103,7 @@ def name_fit(settings: Settings, fit: str | None) -> Settings:
     return with_options(settings, evaluate__labeler_fit=fit)
 
 
-def spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:
+def list_spark_options(settings: Settings, given: Sequence[str]) -> dict[str, Any]:
     """What the engine passes on to Spark; on an s3:// root the jars of s3a, too."""
     from jvm import spark_conf
 

@@ -55,7 +55,7 @@ def command(settings: Settings, dry_run: bool) -> Outcome:
     expire_pictures(storage, settings, gone, dry_run)
     expire_rows(storage, settings, gone, dry_run)
     document = {"dry_run": dry_run, "retention": settings.retention.model_dump(), **vars(gone)}
-    return Outcome(ERROR if gone.stays else DONE, document, "\n".join(lines(document)))
+    return Outcome(ERROR if gone.stays else DONE, document, "\n".join(write_lines(document)))
 
 
 def find_old(days: Sequence[str], age: int | None) -> list[str]:
@@ -116,7 +116,7 @@ def make_requests(storage: Storage, settings: Settings, day: str) -> Iterator[Re
             yield replace(request, question=replace(request.question, role=role), engine="embedded", options={})
 
 
-def lines(document: dict[str, Any]) -> list[str]:
+def write_lines(document: dict[str, Any]) -> list[str]:
     """What went, for people."""
     would = "would go" if document["dry_run"] else "went"
     said = [f"{day}: {write_count(n, 'picture')} {would}"

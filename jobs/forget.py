@@ -44,10 +44,10 @@ def command(settings: Settings, prediction_id: str | None, image: str | None, by
     if image is not None and not ids.is_sha256(image):
         raise UsageError(f"--image {image!r}: expected the sha256 of a stored image, 64 hex digits in lower case.")
     storage = open_root(settings.need_root())
-    hashes = {image} if image else find.images_of(storage, prediction_id or "")
+    hashes = {image} if image else find.find_images(storage, prediction_id or "")
     done = [forget(storage, sha256, asked=image or prediction_id or "", by=by, reason=reason)
             for sha256 in sorted(hashes)]
-    return Outcome(document={"images": done}, text="\n".join(map(text, done)))
+    return Outcome(document={"images": done}, text="\n".join(map(write_text, done)))
 
 
 def forget(storage: Storage, sha256: str, asked: str, by: str, reason: str = "") -> dict[str, Any]:
@@ -55,12 +55,12 @@ def forget(storage: Storage, sha256: str, asked: str, by: str, reason: str = "")
     new = erasures.ask(storage, erasures.Erasure(image_sha256=sha256, at=clock.iso(clock.now()), by=by, asked=asked,
                                                  reason=reason))
     rows = find.find_rows(storage, sha256)
-    held = find.attempts(storage, sha256, rows.unread)
+    held = find.find_attempts(storage, sha256, rows.unread)
     return {"image_sha256": sha256, "erasure": layout.erasure(sha256), "new": new,
             "predictions": len(rows.prediction_ids), "images": _erase_images(storage, sha256, rows),
             "datasets": _erase_datasets(storage, sha256, held), "reports": _erase_reports(storage, sha256, rows),
             "measures": erase_measures(storage, sha256, rows.unread),
-            "versions": [asdict(v) for v in find.versions(storage, held, rows.unread)],
+            "versions": [asdict(v) for v in find.find_versions(storage, held, rows.unread)],
             "unread": rows.unread}
 
 
@@ -96,7 +96,7 @@ def _erase_datasets(storage: Storage, sha256: str, held: Sequence[Attempt]) -> l
 def _mark(storage: Storage, sha256: str, attempt: Attempt) -> None:
     """The manifest says so before its files go, so that a reader is told instead of finding nothing."""
     try:
-        made = find.manifest_of(storage, attempt.dataset)
+        made = find.read_manifest(storage, attempt.dataset)
     except DamagedDocument:  # named where the attempts were looked for; a reader gets no further than it
         return
     if made and attempt.folder.endswith(f"/{made.attempt}/") and sha256 not in made.erased:
@@ -115,7 +115,7 @@ def _erase_reports(storage: Storage, sha256: str, rows: Rows) -> list[str]:
     return shown
 
 
-def text(done: dict[str, Any]) -> str:
+def write_text(done: dict[str, Any]) -> str:
     """What was erased, for people."""
     lines = [f"Erased image {done['image_sha256']}; {done['predictions']} prediction rows name it and stay.",
              *(f"  removed  {key}" for key in [*done["images"], *done["datasets"], *done["reports"], *done["measures"]])]

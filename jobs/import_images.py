@@ -34,7 +34,7 @@ MOST_LISTED = 20  # files that are named to people; --json lists all
 @click.option("--allow-empty-classes", is_flag=True, help="Leave out classes of which no picture can be taken.")
 def command(settings: Settings, folder: Path, model: str | None, labeler: str, allow_empty_classes: bool) -> Outcome:
     """Stores the pictures and makes the dataset."""
-    from jobs.dataset import document, text
+    from jobs.dataset import make_document, write_text
     from jobs.datasets.build import build, count_parent_rows
     from jobs.datasets.tasks import choose_session
     from jobs.engines.question import Question, convert_settings
@@ -55,7 +55,7 @@ def command(settings: Settings, folder: Path, model: str | None, labeler: str, a
     spark = choose_session(spark_conf.collect_conf(settings), len(rows) + count_parent_rows(storage, settings))
     made = build(spark, storage, question, rows, settings.dataset, {})
     listed = {"refused": found.refused, "converted": found.converted, "empty_classes": found.empty}
-    return Outcome(document=document(made) | listed, text=text(made) + describe(found))
+    return Outcome(document=make_document(made) | listed, text=write_text(made) + describe(found))
 
 
 def describe(found: Import) -> str:

@@ -27,6 +27,7 @@ from contract.rows.reading import rows_where
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from jobs.engines.rules import KEPT_FIRST, in_order
 
 PREDICTION = ("prediction_id", "model", "model_version", "predicted_label", "image_sha256", "role")
 LABEL = ("prediction_id", "label_id", "label", "labeler", "origin", "labeled_at", "withdraws")
@@ -48,22 +49,22 @@ def command(settings: Settings, prediction_id: str | None, version: str | None, 
         raise UsageError("expected one of PREDICTION_ID, --version V or --dataset ID.")
     storage = open_root(settings.need_root())
     if prediction_id is not None:
-        found = of_prediction(storage, prediction_id, clock.parse_day(day) if day else None)
+        found = trace_prediction(storage, prediction_id, clock.parse_day(day) if day else None)
     elif dataset is not None:
-        found = of_dataset(storage, manifest.load(storage, dataset))
+        found = trace_dataset(storage, manifest.load(storage, dataset))
     else:
         registry = Registry(storage, with_options(settings, model=model).need_model())
         require_model(storage, registry.model)
-        found = {"model": registry.model, "versions": list(of_version(registry, check_version(version or "")))}
-    return Outcome(document=found, text="\n".join(lines(found)))
+        found = {"model": registry.model, "versions": list(trace_version(registry, check_version(version or "")))}
+    return Outcome(document=found, text="\n".join(write_lines(found)))
 
 
-def of_prediction(storage: Storage, prediction_id: str, day: str | None = None) -> Row:
+def trace_prediction(storage: Storage, prediction_id: str, day: str | None = None) -> Row:
     """The prediction's rows, its labels, what its version was made from, and which datasets and versions hold it."""
     day = ids.day_of(prediction_id) or day
     if day is None:
         raise UsageError(f"prediction {prediction_id!r}: expected a UUIDv7, which says its day. Name the day with --day.")
-    rows = list(table_rows(storage, layout.PREDICTIONS, day, [prediction_id], PREDICTION))
+    rows = list(read_table_rows(storage, layout.PREDICTIONS, day, [prediction_id], tuple({*PREDICTION, *KEPT_FIRST})))
     if not rows and (expired := expiry.find_rows(storage, day)):
         named = dict.fromkeys(PREDICTION) | {"prediction_id": prediction_id, "day": day}
         return {"prediction": named, "labels": [], "versions": [],
@@ -71,11 +72,13 @@ def of_prediction(storage: Storage, prediction_id: str, day: str | None = None) 
                 "went_into": list(_find_holders(storage, prediction_id, None))}
     if not rows:
         raise NotFound(f"{storage.root}: expected prediction {prediction_id} in the rows of {day}, found none.")
-    first = min(rows, key=lambda row: rank_role(row["role"]))  # what was answered, not a shadow beside it
-    labels = list(table_rows(storage, layout.LABELS, day, [prediction_id], LABEL))
+    # What was answered, not a shadow beside it; of several such rows the one that counts (rule 2 of docs/design.md).
+    counting = min(in_order(rows, list(KEPT_FIRST)), key=lambda row: rank_role(row["role"]))
+    first = {name: counting[name] for name in (*PREDICTION, "file")}
+    labels = list(read_table_rows(storage, layout.LABELS, day, [prediction_id], LABEL))
     made = []
     if first["model"]:
-        made = list(of_version(Registry(storage, first["model"]), str(first["model_version"])))  # others write whole numbers
+        made = list(trace_version(Registry(storage, first["model"]), str(first["model_version"])))  # others write whole numbers
     return {"prediction": first | {"day": day}, "labels": labels, "versions": made,
             "picture": _find_picture(storage, day, first["image_sha256"]),
             "went_into": list(_find_holders(storage, prediction_id, first["image_sha256"]))}
@@ -93,7 +96,7 @@ def _find_picture(storage: Storage, day: str, sha256: str | None) -> Row | None:
     return {"state": "expired", "sentence": gone.sentence} if gone else {"state": "missing"}
 
 
-def of_version(registry: Registry, version: str) -> Iterator[Row]:
+def trace_version(registry: Registry, version: str) -> Iterator[Row]:
     """A version and its ancestors, each with its dataset; one whose card is missing (logs of other services) ends it."""
     following = version
     try:
@@ -111,29 +114,29 @@ def of_version(registry: Registry, version: str) -> Iterator[Row]:
 def _find_dataset(storage: Storage, dataset: str) -> Row | None:
     """What `of_dataset` says of a dataset; None for one that is gone or cannot be read, which is named."""
     try:
-        return of_dataset(storage, manifest.load(storage, dataset))
+        return trace_dataset(storage, manifest.load(storage, dataset))
     except (NotFound, Mismatch) as error:
         pass_over(error)
         return None
 
 
-def of_dataset(storage: Storage, made: Manifest) -> Row:
+def trace_dataset(storage: Storage, made: Manifest) -> Row:
     """The dataset's rows by split and day, the labels given to its predictions by labeler, the versions made from it."""
     index = read_index(storage, made, INDEX).to_pylist()
     named = [row for row in index if row["prediction_id"] is not None]
     people: Counter[str] = Counter()
     for day in sorted({row["day"] for row in named}):
         wanted = [row["prediction_id"] for row in named if row["day"] == day]
-        people.update(row["labeler"] or "" for row in table_rows(storage, layout.LABELS, day, wanted, LABEL))
+        people.update(row["labeler"] or "" for row in read_table_rows(storage, layout.LABELS, day, wanted, LABEL))
     expired = [day for day in sorted({row["day"] for row in named}) if expiry.find_rows(storage, day)]
     return {"dataset": made.dataset, "parent": made.parent, "rows": made.rows, "label_sources": made.label_sources,
             "expired_days": expired, "imported": len(index) - len(named),
             "days": dict(sorted(Counter(row["day"] for row in index).items())),
             "labelers": dict(sorted(people.items())),
-            "trained": [f"{card.model}/{card.version}" for card in cards(storage) if card.dataset == made.dataset]}
+            "trained": [f"{card.model}/{card.version}" for card in list_cards(storage) if card.dataset == made.dataset]}
 
 
-def cards(storage: Storage) -> Iterator[Card]:
+def list_cards(storage: Storage) -> Iterator[Card]:
     """All cards under the root."""
     for model in models(storage):
         registry = Registry(storage, model)
@@ -146,7 +149,7 @@ def cards(storage: Storage) -> Iterator[Card]:
 
 def _find_holders(storage: Storage, prediction_id: str, image_sha256: str | None) -> Iterator[Row]:
     """Datasets that hold the prediction's picture, and the versions trained on them."""
-    trained = list(cards(storage))
+    trained = list(list_cards(storage))
     for name in storage.folders(layout.datasets()):
         if not storage.exists(layout.manifest(name)):
             continue
@@ -161,7 +164,7 @@ def _find_holders(storage: Storage, prediction_id: str, image_sha256: str | None
                        "trained": [f"{card.model}/{card.version}" for card in trained if card.dataset == name]}
 
 
-def table_rows(storage: Storage, table: str, day: str, wanted: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
+def read_table_rows(storage: Storage, table: str, day: str, wanted: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
     """Yields the rows of a day with one of these prediction ids, times as text, with the `file` that each is in.
 
     A file that cannot be read is passed over, and named.
@@ -173,7 +176,7 @@ def table_rows(storage: Storage, table: str, day: str, wanted: Sequence[str], co
         log.warning("passed over: %s", line)
 
 
-def lines(found: Row) -> Iterator[str]:
+def write_lines(found: Row) -> Iterator[str]:
     """The document for people."""
     if "prediction" in found:
         p = found["prediction"]

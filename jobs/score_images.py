@@ -77,7 +77,7 @@ def score(storage: Storage, settings: Settings, version: str | None, found: Sequ
     version = version or registry.live()
     _warn_of_pixels(registry.card(version), settings)
     add_plan(storage, registry.model, version, found, part)
-    waiting = [p for n, plan in plans(storage, registry.model, version) for p in parts_left(storage, n, plan)]
+    waiting = [p for n, plan in list_plans(storage, registry.model, version) for p in list_parts_left(storage, n, plan)]
     job = Job(registry.model, version, batch, settings.serve.max_bytes, settings.serve.max_pixels,
               settings.serve.store_images, settings.serve.log_all_classes, tuple(list_allowed()), settings.serve.redact,
               settings.pictures.decoder, settings.serve.redact_grey16)
@@ -110,10 +110,10 @@ def score_all(storage: Storage, job: Job, waiting: Sequence[Part], spark_conf: d
 
 def add_plan(storage: Storage, model: str, version: str, found: Sequence[Item], part: int) -> None:
     """Adds a plan of the images that no plan holds yet; looks again where another run added one meanwhile."""
-    numbers = sequence(storage, model, version)
+    numbers = open_plans(storage, model, version)
     while True:
         newest = numbers.newest()
-        known = {(i.uri, i.etag) for _, plan in plans(storage, model, version) for i in items_of(storage, plan)}
+        known = {(i.uri, i.etag) for _, plan in list_plans(storage, model, version) for i in read_items(storage, plan)}
         new = sorted({i for i in found if (i.uri, i.etag) not in known})
         if not new:
             return
@@ -126,24 +126,24 @@ def add_plan(storage: Storage, model: str, version: str, found: Sequence[Item], 
             continue
 
 
-def sequence(storage: Storage, model: str, version: str) -> NumberedDocuments:
+def open_plans(storage: Storage, model: str, version: str) -> NumberedDocuments:
     """The plans of one version."""
     return NumberedDocuments(storage, layout.scoring_plans(model, version))
 
 
-def plans(storage: Storage, model: str, version: str) -> Iterator[tuple[int, Plan]]:
+def list_plans(storage: Storage, model: str, version: str) -> Iterator[tuple[int, Plan]]:
     """All plans, oldest first."""
-    numbers = sequence(storage, model, version)
+    numbers = open_plans(storage, model, version)
     newest = numbers.newest()
     for n in range(1, (newest[0] if newest else 0) + 1):
         yield n, Plan.parse(numbers.get(n), storage.uri(numbers.key(n)))
 
 
-def parts_left(storage: Storage, n: int, plan: Plan) -> list[Part]:
+def list_parts_left(storage: Storage, n: int, plan: Plan) -> list[Part]:
     """The parts of a plan that are not done."""
     done = {e.key for e in storage.list(layout.scoring_parts(plan.model, plan.version, n))}
     left = [k for k in range(0, plan.count, plan.part) if layout.scoring_done(plan.model, plan.version, n, k) not in done]
-    items = items_of(storage, plan) if left else []
+    items = read_items(storage, plan) if left else []
     return [Part(n, k, plan.at, plan.items, [(i.uri, i.etag, i.size) for i in items[k:k + plan.part]]) for k in left]
 
 
@@ -158,7 +158,7 @@ def _write_items(storage: Storage, model: str, version: str, items: Sequence[Ite
     return key
 
 
-def items_of(storage: Storage, plan: Plan) -> list[Item]:
+def read_items(storage: Storage, plan: Plan) -> list[Item]:
     """The items of a plan, in its order."""
     import pyarrow.parquet as pq
 
@@ -166,7 +166,7 @@ def items_of(storage: Storage, plan: Plan) -> list[Item]:
     return [Item(*row) for row in zip(columns["uri"], columns["etag"], columns["size"], strict=True)]
 
 
-def under(prefix: str) -> list[Item]:
+def list_under(prefix: str) -> list[Item]:
     """The pictures under a folder or an s3:// prefix: files with the extension of a picture. UsageError: no such folder."""
     storage, endings = open_storage(prefix), (*layout.PICTURES, *list_own_endings())
     if isinstance(storage, LocalStorage) and not storage.folder.is_dir():
@@ -174,7 +174,7 @@ def under(prefix: str) -> list[Item]:
     return [Item(storage.uri(e.key), e.etag, e.size) for e in storage.list() if e.key.lower().endswith(endings)]
 
 
-def in_table(path: Path) -> list[Item]:
+def read_table(path: Path) -> list[Item]:
     """The URIs in a table's column `uri`: s3://, file:/// or keys under the root. ForeignSchema without that column."""
     import pyarrow as pa
     from pyarrow import csv, json, parquet
@@ -203,18 +203,18 @@ def command(settings: Settings, model: str | None, version: str | None, images: 
             spark_conf: tuple[str, ...]) -> Outcome:
     """Classify the new images under a prefix, in batches on Spark; rows of role batch."""
     if images and uris is None:
-        found = under(images)
+        found = list_under(images)
     elif uris is not None and not images:
-        found = in_table(uris)
+        found = read_table(uris)
     else:
         raise UsageError("expected one of --images (a folder or s3:// prefix) and --uris (a table).")
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
     document = score(storage, settings, version, found, batch, collect_conf(settings, spark_conf))
-    return Outcome(document=document, text=as_text(document))
+    return Outcome(document=document, text=write_text(document))
 
 
-def as_text(document: dict[str, Any]) -> str:
+def write_text(document: dict[str, Any]) -> str:
     """What was done, for a terminal."""
     bad = [f"  not scored: {e['uri']}: {e['reason']}" for e in document["first_errors"]]
     more = [f"  … all errors: {document['errors_table']}"] if document["errors"] else []

@@ -47,11 +47,11 @@ from contract.sections.modules import LOCAL
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
+from metrics.judging.promotion import judge_assessment, tell_too_few_held_out
+from metrics.judging.verdicts import FAIL
 from pipeline import retention, shadowing
 from pipeline.canary import in_cycle as canaries
-from pipeline.gates.promotion import of_assessment, tell_too_few_held_out
-from pipeline.gates.verdicts import FAIL
-from pipeline.notifying.owed import sending_afterwards
+from pipeline.notifying.owed import send_afterwards
 from pipeline.running import stages
 from pipeline.running.local import InProcessRunner, ProcessRunner, Runner, StageFailed
 
@@ -80,7 +80,7 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     storage = open_root(settings.need_root())
     chosen = choose_runner(runner, storage, in_process)
     try:
-        with sending_afterwards(storage, settings):
+        with send_afterwards(storage, settings):
             document = run_cycle(storage, settings, chosen, first, last, wait)
     except RunHeld as error:
         if not unless_held:
@@ -260,7 +260,7 @@ class Turn:
     def _compare(self, assessment: dict[str, Any]) -> dict[str, Any]:
         asked = self.run.plan.settings.get("promotion", {})
         try:
-            return of_assessment(self._policy(), assessment, asked.get("min_accuracy"), max_ece=asked.get("max_ece"))
+            return judge_assessment(self._policy(), assessment, asked.get("min_accuracy"), max_ece=asked.get("max_ece"))
         except (KeyError, TypeError, AttributeError) as error:
             where = self.run.storage.uri(layout.stage(self.run.plan.model, self.run.n, "assess"))
             raise DamagedDocument(f"{where}: expected the document of an assessment, got one that cannot be compared by "

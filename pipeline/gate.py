@@ -33,13 +33,13 @@ from contract.stores.recorded import RecordedReads
 from contract.stores.store import Storage
 from contract.texts.gates import write_gate
 from jobs.reports.written import renew_report
+from metrics.judging.verdicts import UNDECIDED
 from pipeline.attempts import count_further_labels, list_attempts
 from pipeline.gates.decide import decide
 from pipeline.gates.labels_needed import is_plannable
 from pipeline.gates.recounted import list_without
 from pipeline.gates.tally import tally_of
-from pipeline.gates.verdicts import UNDECIDED
-from pipeline.notifying.owed import sending_afterwards
+from pipeline.notifying.owed import send_afterwards
 
 MOST_WISHES = 10
 
@@ -75,7 +75,7 @@ def command(settings: Settings, model: str | None, evaluation_id: str | None, ve
         raise
     decision = make_decision(storage, settings, name, evaluation_id, version)
     if not dry_run:
-        with sending_afterwards(storage, settings):
+        with send_afterwards(storage, settings):
             decision = write_decision(storage, layout.decision(name, evaluation_id), decision)
         renew_report(storage, name, evaluation_id, settings.report)
     return Outcome(decision["exit_code"], decision, write_text(decision))

@@ -15,8 +15,8 @@ from contract.evaluations import read_evaluation
 from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.runs import AWAITING_SHADOW, Run, Runs
-from pipeline.gates.shadow import of_shadow
-from pipeline.gates.verdicts import TOO_FEW, UNDECIDED
+from metrics.judging.verdicts import TOO_FEW, UNDECIDED
+from pipeline.gates.shadow import judge_shadow
 
 STAGE, BY = "shadow", "cycle"
 
@@ -57,7 +57,8 @@ def look_at(run: Run, candidate: str, evaluation_id: str, policy: GatePolicy) ->
     made_by = Claim.load(run.storage, layout.claim(run.plan.model, candidate)).run
     newest = Registry(run.storage, run.plan.model).newest()
     formats = list_formats(newest.state) if newest and newest.state.live == run.plan.live else []
-    return of_shadow(policy, evaluation, [run.plan.live, *formats], candidate) | {"evaluation": evaluation_id, "made_by": made_by}
+    decision = judge_shadow(policy, evaluation, [run.plan.live, *formats], candidate)
+    return decision | {"evaluation": evaluation_id, "made_by": made_by}
 
 
 def end_shadow(run: Run, candidate: str) -> None:

@@ -24,7 +24,7 @@ from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
 from contract.texts.figures import write_count
-from pipeline.gates.verdicts import STALE, UNDECIDED
+from metrics.judging.verdicts import STALE, UNDECIDED
 
 
 @stage_command("status")

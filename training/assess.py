@@ -1,7 +1,9 @@
-"""Compares a candidate with the live version on the same held-out rows; promotion itself is judged in pipeline/.
+"""Compares a candidate with the live version on the same held-out rows, and says what the promotion gate makes of it.
 
     trueup assess --root R --model M --candidate V [--live V] [--dataset ID] [--json]
     python -m training.assess …
+
+Nothing is promoted here. Asked by a run (`--run`) it gives no verdict: the cycle decides by the policy that the run began with.
 
 The candidate is also started in a service process of its own and asked a few of the rows over HTTP (training/trial.py).
 Of what trains and compares versions, this alone opens the holdout's files. Every row's hash is checked against the
@@ -21,7 +23,6 @@ import numpy as np
 from command.command import Outcome, run, stage_command
 from command.load_settings import with_options
 from command.process import end_with
-from command.terminal import align
 from command.tracking.tracking import tell, write_told
 from command.tracking.versions import log_assessment
 from contract.assessed.first_holdout import find_newest
@@ -33,15 +34,15 @@ from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
-from contract.texts.figures import write_figure, write_number, write_percent, write_points
+from metrics.judging.promotion import compare_by_interval, judge_assessment
 from training import compare, forgetting
+from training.assess_text import choose_next, write_text
 from training.compare import Answers
 from training.feed import reader
 from training.fit.launch import wait_passively
 from training.trial import Trial
 
 BATCH = 64
-COLUMNS = ("", "version", "network", "accuracy", "macro F1", "weighted F1", "MiB", "ms")
 TIMES, TRIED = 20, 5  # pictures that are asked one at a time for the latency; that a service process is asked
 
 
@@ -53,14 +54,24 @@ TIMES, TRIED = 20, 5  # pictures that are asked one at a time for the latency; t
 @click.option("--run", "run_key", help="Key of the run that asks; named in the document.")
 def command(settings: Settings, model: str | None, candidate: str, live: str | None, dataset: str | None,
             run_key: str | None) -> Outcome:
-    """Assesses; exit code 0 whatever the figures."""
+    """Assesses; exit code 0 whatever the figures and the verdict."""
     wait_passively()
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())
     found = assess(storage, registry, candidate, live or registry.live(), dataset)
     told = tell(settings.track, lambda store: log_assessment(store, registry, candidate, found))
-    return Outcome(document=found | {"run": run_key} | ({"tracking": told} if told else {}), text=text(found) + write_told(told))
+    judged = {"judged": judge(settings, found)} if run_key is None else {}
+    document = found | {"run": run_key} | judged | ({"tracking": told} if told else {})
+    return Outcome(document=document, text=write_text(document) + write_told(told))
+
+
+def judge(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
+    """Judges an assessment: which version is better by the difference over all rows, the promotion gate's decision by the policy,
+    and the command that comes next."""
+    decision = judge_assessment(settings.gates, found, settings.promotion.min_accuracy, max_ece=settings.promotion.max_ece)
+    return {"compared": compare_by_interval(found["overall"]["difference"]), "decision": decision,
+            "next": choose_next(settings, found, decision["verdict"])}
 
 
 def assess(storage: Storage, registry: Registry, candidate: str, live: str, dataset: str | None = None) -> dict[str, Any]:
@@ -174,10 +185,8 @@ class Side:
         return other
 
     def ask(self, images: Sequence[bytes]) -> None:
-        """Answers a batch of encoded images."""
-        import torch
-
-        logits = self.predictor.logits(torch.stack([self.predictor.prepare(data) for data in images]))
+        """Answers some encoded images."""
+        logits = self.predictor.ask([self.predictor.prepare(data) for data in images])
         rows = self.predictor.to_probabilities(logits)
         best, confidence = _pick_best(rows)
         if not self.first:
@@ -191,11 +200,9 @@ class Side:
 
     def time(self, images: Sequence[bytes]) -> None:
         """Milliseconds from bytes to answer, one picture at a time; the first answer warms up and is not counted."""
-        import torch
-
         for n, data in enumerate(images):
             began = time.perf_counter()
-            self.predictor.probabilities(torch.stack([self.predictor.prepare(data)]))
+            self.predictor.probabilities(self.predictor.stack([self.predictor.prepare(data)]))
             if n:
                 self.milliseconds.append(1000 * (time.perf_counter() - began))
 
@@ -298,44 +305,6 @@ def _describe_side(side: Side, figures: dict[str, Any]) -> dict[str, Any]:
             "dataset": card.dataset, "parent": card.parent, "classes": len(card.classes),
             "calibration_error": figures["calibration"]["ece"],
             "latency_ms": round(float(np.median(side.milliseconds)), 3) if side.milliseconds else None, **figures}
-
-
-def text(found: dict[str, Any]) -> str:
-    """The comparison for people."""
-    overall, versions = found["overall"], found["versions"]
-    lines = [f"{found['rows']} held-out rows of dataset {found['dataset']}, none of them trained on"]
-    rows = [_row(side, versions[side]) for side in ("live", "candidate")]
-    lines += [f"  {line}" for line in align(COLUMNS, rows).splitlines()]
-    said = ", ".join(f"{side} {_say_calibration(versions[side])}" for side in ("live", "candidate"))
-    lines.append(f"  calibration error: {said}")
-    lines.append(f"  difference {write_points(overall['difference'])}, McNemar p = {overall['mcnemar']['two_sided']:.3g}")
-    lines.append(f"  a service process with the candidate gave the same answers to {found['trial']['images']} of them")
-    lines += _write_first(found["first"])
-    unknown = found["leakage"]["unknown_training_set"]
-    if unknown:
-        lines.append(f"  the training set of version {', '.join(unknown)} is unknown: it may have seen these rows")
-    return "\n".join(lines)
-
-
-def _row(side: str, v: dict[str, Any]) -> list[str]:
-    return [side, v["version"], v["network"], write_figure(v["accuracy"]), write_figure(v["macro"]["f1"]),
-            write_figure(v["weighted"]["f1"]), write_number(v["weights_bytes"] / 2**20, 1), write_number(v["latency_ms"], 1)]
-
-
-def _say_calibration(v: dict[str, Any]) -> str:
-    raw = v["uncalibrated"]
-    before = f" (as the network says it: {write_percent(raw['ece'], 1)})" if raw else ""
-    return f"{write_percent(v['calibration_error'], 1)}{before}"
-
-
-def _write_first(first: dict[str, Any] | None) -> list[str]:
-    if first is None:
-        return []
-    if first["overall"] is None:
-        return [f"  of the first dataset, {first['dataset']}, nothing can be told: {first['reason']}"]
-    listed = ", ".join(f"version {row['version']} {write_figure(row['accuracy'])}" for row in first["versions"])
-    return [f"  on the {first['rows']} held-out rows of the first dataset, {first['dataset']}: {listed}; "
-            f"candidate minus live {write_points(first['overall']['difference'])}"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

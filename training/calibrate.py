@@ -97,8 +97,5 @@ def _are_enough(rows: int, noun: str) -> bool:
 def _ask(predictor: Predictor, rows: Iterator[Row]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields (float64 logits [n, classes], int [n] places), batch by batch, in order."""
     while some := list(islice(rows, BATCH)):
-        prepared = [predictor.prepare(row.image) for row in some]
-        # Pictures of different sizes (no crop) cannot be one batch.
-        alike = len({tuple(picture.shape) for picture in prepared}) == 1
-        parts = [predictor.logits(predictor.stack(of)) for of in ([prepared] if alike else [[one] for one in prepared])]
-        yield np.concatenate([part.cpu().double().numpy() for part in parts]), np.array([row.place for row in some])
+        logits = predictor.ask([predictor.prepare(row.image) for row in some])
+        yield logits.cpu().double().numpy(), np.array([row.place for row in some])

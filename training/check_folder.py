@@ -81,12 +81,5 @@ def _count_right(predictor: "Predictor", files: Sequence[tuple[Path, str]]) -> i
             wanted.append(label)
         except BadImage as error:
             print(f"{show(path)}: {error}", file=sys.stderr)
-    rows = _ask(predictor, prepared)
+    rows = predictor.to_probabilities(predictor.ask(prepared))
     return sum(predictor.top(row, 1)[0][0] == label for row, label in zip(rows, wanted, strict=True))
-
-
-def _ask(predictor: "Predictor", prepared: list[Any]) -> list[Any]:
-    """One row of probabilities for each picture; pictures of different sizes (no crop) cannot be one batch."""
-    if len({tuple(picture.shape) for picture in prepared}) > 1:
-        return [row for picture in prepared for row in predictor.probabilities(predictor.stack([picture]))]
-    return list(predictor.probabilities(predictor.stack(prepared))) if prepared else []

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from contract.documents.card import Preprocess
-from training.look import TRANSFORMING, preprocess_of, read_levels
+from training.look import TRANSFORMING, choose_preprocess, read_levels
 
 NETWORK, SIDE = "resnet18", 224
 
@@ -48,7 +48,7 @@ class FirstVersion:
         """Makes that of weights brought from outside, which want pictures as they had them. UsageError: unknown weights."""
         network = self.network or NETWORK
         transforms = bool(weights_name) and network in TRANSFORMING  # torchvision's own weights of these networks do
-        return preprocess_of(network, **self.list_looks(), weights_name=weights_name, transform_input=transforms)
+        return choose_preprocess(network, **self.list_looks(), weights_name=weights_name, transform_input=transforms)
 
     def write_options(self) -> str:
         """Writes it as options of a command, each with a space before it."""

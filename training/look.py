@@ -19,7 +19,7 @@ OF_255 = 255
 WHITE = 65_535
 
 
-def preprocess_of(network: str, size: int | None = None, resize: int | None = None, crop: int | None = None,
+def choose_preprocess(network: str, size: int | None = None, resize: int | None = None, crop: int | None = None,
                   mean: str | None = None, std: str | None = None, interpolation: str | None = None,
                   grey: bool = False, weights_name: str | None = None, transform_input: bool = False,
                   levels: Sequence[int] | None = None) -> Preprocess:

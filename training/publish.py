@@ -36,7 +36,7 @@ from inference.model.own_decoder import load_chosen
 from training import ask_first, check_folder
 from training.class_file import read_classes
 from training.fit import old_names, pretrained, weights_file
-from training.look import decide_transform_input, preprocess_of, read_levels
+from training.look import choose_preprocess, decide_transform_input, read_levels
 
 SIDE = click.IntRange(1, 8192)
 
@@ -81,7 +81,7 @@ def command(settings: Settings, model: str | None, network: str, weights: Path |
     live = _live(root, name)
     brought = bring(network, weights, weights_name, classes)
     transform_input = decide_transform_input(network, transform_input, brought.weights_name)
-    preprocess = preprocess_of(network, **look, weights_name=brought.weights_name, transform_input=transform_input,
+    preprocess = choose_preprocess(network, **look, weights_name=brought.weights_name, transform_input=transform_input,
                                levels=read_levels(levels))
     if (decoder := load_chosen()) is not None:  # through it pictures come to it, --check's too
         preprocess = preprocess.model_copy(update={"decoders": [decoder.name]})

@@ -70,7 +70,7 @@ def command(settings: Settings, model: str | None, dataset: str, parent: str | N
     card = train(storage, registry, settings, dataset, find_parent(registry, parent), run_key, first, weights_name, weights,
                  collect_conf(settings, spark_conf))
     told = tell(settings.track, lambda store: log_version(store, registry, card))
-    return Outcome(document=document(card) | ({"tracking": told} if told else {}), text=text(card) + write_told(told))
+    return Outcome(document=make_document(card) | ({"tracking": told} if told else {}), text=write_text(card) + write_told(told))
 
 
 def find_parent(registry: Registry, parent: str | None) -> str | None:
@@ -100,13 +100,13 @@ def train(storage: Storage, registry: Registry, settings: Settings, dataset: str
     if brought and parent is not None:
         raise UsageError("--weights-name and --weights are for a first version (--parent none); this one starts from "
                          f"version {parent}.")
-    tried = job_of(storage, registry, settings, made, parent, "0", run_key, first, brought)
+    tried = plan_job(storage, registry, settings, made, parent, "0", run_key, first, brought)
     if parent is None:
         from inference.model.network import build_empty
 
         build_empty(tried.network, len(tried.classes))  # a name that is no network's takes no number either
     number = registry.claim("trueup train", run=run_key)
-    job = job_of(storage, registry, settings, made, parent, number, run_key, first, brought, weights_name)
+    job = plan_job(storage, registry, settings, made, parent, number, run_key, first, brought, weights_name)
     points = _points(storage, job)
     if run_key and storage.exists(layout.card(registry.model, number)):
         points.clear()
@@ -141,7 +141,7 @@ def list_settings(job: Job) -> dict[str, Any]:
     return {k: v for k, v in {**made, **job.settings, "ranks": job.ranks}.items() if v is not None}
 
 
-def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manifest, parent: str | None, number: str,
+def plan_job(storage: Storage, registry: Registry, settings: Settings, made: Manifest, parent: str | None, number: str,
            run_key: str | None, first: FirstVersion = FirstVersion(), brought: bool = False,
            weights_name: str | None = None) -> Job:
     """What the ranks are told. A parent's network and preprocessing are inherited, so they cannot be named then."""
@@ -161,10 +161,10 @@ def job_of(storage: Storage, registry: Registry, settings: Settings, made: Manif
     threads = settings.train.threads or max(1, launch.count_cores() // ranks)
     return Job(root=storage.root, model=registry.model, dataset=made.dataset, classes=made.classes, parent=parent,
                settings=settings.train.model_dump(mode="json"), ranks=ranks, threads=threads,
-               folder=checkpoint_folder(registry.model, number, run_key), **facts)
+               folder=choose_checkpoint_folder(registry.model, number, run_key), **facts)
 
 
-def checkpoint_folder(model: str, number: str, run_key: str | None) -> str:
+def choose_checkpoint_folder(model: str, number: str, run_key: str | None) -> str:
     """Of run n (its key is `<model>/<n>`, or just n) or of a search: in its folder. Else beside the version; empty when done."""
     if run_key is None:
         return layout.checkpoints(layout.version(model, number))
@@ -191,7 +191,7 @@ def _write(storage: Storage, registry: Registry, job: Job, points: Checkpoints, 
     card = Card(model=registry.model, version=number, created_at=clock.iso(clock.now()), network=job.network,
                 classes=job.classes, preprocess=job.preprocess, weights_sha256=facts["sha256"],
                 weights_bytes=len(weights), parent=job.parent, dataset=made.dataset,
-                made_from=sentence(job, made, facts["history"], facts["all_ranks"]),
+                made_from=describe_training(job, made, facts["history"], facts["all_ranks"]),
                 settings=job.settings | {"ranks": facts["ranks"]},
                 metrics={"epochs": facts["history"]}, code_version=installed("trueup"), **computed)
     found = calibrate_trained(storage, made, card, weights, job.train.calibrate)
@@ -211,7 +211,7 @@ def find_own_form(registry: Registry, version: str) -> Card:
     return next(card for card in registry.ancestors(version) if card.converted is None)
 
 
-def sentence(job: Job, made: Manifest, history: Sequence[dict[str, Any]], all_ranks: Sequence[int]) -> str:
+def describe_training(job: Job, made: Manifest, history: Sequence[dict[str, Any]], all_ranks: Sequence[int]) -> str:
     """What the version was made from, for a person; `all_ranks`: how many ranks trained, one number after the other."""
     begun = (f"fine-tuned from version {job.parent}" if job.parent else
              f"{job.network} fine-tuned from weights brought" if job.start else f"{job.network} trained from nothing")
@@ -220,7 +220,7 @@ def sentence(job: Job, made: Manifest, history: Sequence[dict[str, Any]], all_ra
             f"{''.join(f'{n}, then ' for n in all_ranks[:-1])}{write_count(all_ranks[-1], 'rank')}")
 
 
-def document(card: Card) -> dict[str, Any]:
+def make_document(card: Card) -> dict[str, Any]:
     """What --json prints."""
     last = card.metrics["epochs"][-1]
     return {"model": card.model, "version": card.version, "weights_sha256": card.weights_sha256,
@@ -230,7 +230,7 @@ def document(card: Card) -> dict[str, Any]:
             "calibration": card.calibration.to_dict() if card.calibration else None}
 
 
-def text(card: Card) -> str:
+def write_text(card: Card) -> str:
     """The same for people."""
     judged = card.metrics["epochs"][-1]["validation"]
     said = f"; validation accuracy {write_percent(judged['accuracy'], 1)} of {judged['rows']}" if judged else ""

@@ -66,6 +66,6 @@ class Published(Document):
     seq: int
 
 
-# What an assessment needs is checked where it is read (pipeline/gates/promotion.py).
+# What an assessment needs is checked where it is read (metrics/judging/promotion.py).
 STAGES: dict[str, type[Document]] = {"evaluate": Evaluated, "gate": Judged, "dataset": Built, "train": Trained,
                                      "promotion": Compared, "shadow": Shadowed, "publish": Published}

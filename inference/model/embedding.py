@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from contract.documents.card import Card
 from inference.model import network, preprocess
+from inference.model.by_shape import compute_by_shape
 
 BATCH = 32
 
@@ -32,8 +33,11 @@ class Embedder:
 
     def embed(self, pictures: Sequence[Tensor]) -> np.ndarray:
         """Computes float64 [pictures, size]: the input of the head; of a head that is a convolution its mean over places."""
-        self._kept = []
         with torch.inference_mode():
-            self.network(torch.stack(list(pictures)))
+            return compute_by_shape(pictures, self._embed_batch, torch.empty(0, 0)).to(torch.float64).numpy()
+
+    def _embed_batch(self, batch: Tensor) -> Tensor:
+        self._kept = []
+        self.network(batch)
         found = self._kept[-1]
-        return (found.mean((2, 3)) if found.dim() == 4 else found.flatten(1)).to(torch.float64).numpy()
+        return found.mean((2, 3)) if found.dim() == 4 else found.flatten(1)

@@ -5,7 +5,7 @@ what is served.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,6 +18,7 @@ from contract.documents.card import Calibration, Card, Preprocess
 from contract.errors import BadWeights, GpuUnusable, NotFinite, UsageError
 from contract.registry import Registry
 from inference.model import devices, network, openvino_network, preprocess, scaling
+from inference.model.by_shape import compute_by_shape
 from inference.model.trial_picture import make_trial_picture
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Predictor:
         return preprocess.to_tensor(data, self.card.preprocess)
 
     def stack(self, rows: list[Prepared]) -> Prepared:
-        """Makes one batch of prepared images of one shape."""
+        """Makes one batch of prepared images of one shape; `ask` takes images of any shapes."""
         return torch.stack(rows)
 
     def run_trial(self, batch: int = 1) -> None:
@@ -158,6 +159,10 @@ class Predictor:
         """Computes the network's outputs, float32 [n, classes] on its device, before any calibration."""
         with self._turn, torch.inference_mode(), self._without_tf32():
             return self.network(batch.to(self.device, self.number_format, memory_format=self.layout)).to(torch.float32)
+
+    def ask(self, rows: Sequence[Prepared]) -> Tensor:
+        """Computes the logits of prepared images, in their order: those of one shape are one batch."""
+        return compute_by_shape(rows, self.logits, torch.empty(0, len(self.card.classes)))
 
     def to_probabilities(self, logits: Tensor, calibrated: bool = True) -> np.ndarray:
         """Makes the probabilities of `logits`, by the card's calibration; NotFinite. `calibrated` False: as without one."""

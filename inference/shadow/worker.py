@@ -97,17 +97,9 @@ def answer(predictor: Predictor, pictures: Sequence[bytes], log_all_classes: boo
 
 
 def compute(predictor: Predictor, pictures: Sequence[bytes], most: int) -> list[Top]:
-    """Returns the `most` best (label, probability) of each picture; those of one shape are one batch."""
-    prepared = [predictor.prepare(picture) for picture in pictures]
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    for place, one in enumerate(prepared):
-        by_shape.setdefault(tuple(one.shape), []).append(place)
-    tops: list[Top] = [[] for _ in pictures]
-    for places in by_shape.values():
-        rows = predictor.probabilities(predictor.stack([prepared[place] for place in places]))
-        for place, row in zip(places, rows, strict=True):
-            tops[place] = predictor.top(row, most)
-    return tops
+    """Returns the `most` best (label, probability) of each picture."""
+    logits = predictor.ask([predictor.prepare(picture) for picture in pictures])
+    return [predictor.top(row, most) for row in predictor.to_probabilities(logits)]
 
 
 if __name__ == "__main__":

@@ -40,16 +40,16 @@ def build(spark: Session, storage: Storage, question: Question, labelled: Sequen
     Raises EmptyData: a class has no training row, or none is held out; LeakageFound, Mismatch: an input contradicts itself.
     """
     model, as_of = question.model, clock.from_us(question.as_of)
-    parent, known = live_dataset(storage, model)
-    replayed = parent_rows(storage, parent)
+    parent, known = find_live_dataset(storage, model)
+    replayed = read_parent_rows(storage, parent)
     present = find_present(spark.sparkContext, storage, replayed, question, read) if settings.replay else []
-    rows, listed = dataset_plan.candidates(labelled, replayed, settings, list_erased(storage), present)
+    rows, listed = dataset_plan.choose_candidates(labelled, replayed, settings, list_erased(storage), present)
     rows, listed = leave_out_doubted(rows, listed, doubted or {})
     looks = look_at(spark.sparkContext, storage, dataset_plan.select_to_look_at(rows))
     looks = explain_missing(storage, rows, looks)
     plan = dataset_plan.finish(rows, listed, looks, known, settings)
     check_leakage(plan)
-    found = dataset_plan.dataset_id(plan, model, parent.dataset if parent else None, settings)
+    found = dataset_plan.make_dataset_id(plan, model, parent.dataset if parent else None, settings)
     if storage.exists(layout.manifest(found)):
         return manifest.load(storage, found)
     made = _write(spark, storage, plan, settings, dataset=found, model=model, parent=parent.dataset if parent else None,
@@ -60,7 +60,7 @@ def build(spark: Session, storage: Storage, question: Question, labelled: Sequen
     return manifest.load(storage, found)  # another process made the same dataset meanwhile; the manifest names its files
 
 
-def live_dataset(storage: Storage, model: str) -> tuple[Manifest | None, list[str]]:
+def find_live_dataset(storage: Storage, model: str) -> tuple[Manifest | None, list[str]]:
     """The dataset of the live version (None: it has none, or nothing is live) and the classes known so far, in order."""
     registry = Registry(storage, model)
     try:
@@ -73,11 +73,11 @@ def live_dataset(storage: Storage, model: str) -> tuple[Manifest | None, list[st
 
 def count_parent_rows(storage: Storage, settings: Settings) -> int:
     """Counts the rows of the live version's dataset, which are taken over where dataset.replay is set; else 0."""
-    parent = live_dataset(storage, settings.need_model())[0] if settings.dataset.replay else None
+    parent = find_live_dataset(storage, settings.need_model())[0] if settings.dataset.replay else None
     return sum(parent.rows.values()) if parent else 0
 
 
-def parent_rows(storage: Storage, parent: Manifest | None) -> list[Row]:
+def read_parent_rows(storage: Storage, parent: Manifest | None) -> list[Row]:
     """The parent's index rows, ready to be rows of ours. Mismatch when the file is not the one of its manifest."""
     if parent is None:
         return []
@@ -108,7 +108,7 @@ def _write(spark: Session, storage: Storage, plan: Plan, settings: DatasetSettin
     folder = layout.dataset_attempt(dataset, attempt)
     index = _create(storage, layout.dataset_index(folder), _index_bytes(plan), len(plan.rows))
     listed = _create(storage, layout.dataset_left_out(folder), jsonio.dumps(plan.listed), len(plan.listed))
-    places = [(*place, dataset_plan.row_digest(rows)) for place, rows in plan.files().items()]
+    places = [(*place, dataset_plan.digest_rows(rows)) for place, rows in plan.files().items()]
     files, common_metadata = petastorm_writer.write(spark, storage, folder, index.key, places, settings.rows_per_group,
                                                     settings.max_side)
     return Manifest(dataset=dataset, attempt=attempt, created_at=clock.iso(clock.now()), classes=plan.classes,

@@ -13,7 +13,7 @@ from jvm import task_store
 from jvm.task_store import Where
 
 
-def filesystem(at: Where) -> Any:
+def make_filesystem(at: Where) -> Any:
     """The file system of a store (`jvm.task_store.describe`), for paths `/bucket/prefix/key`; can be made again in every
     Spark task."""
     import warnings

@@ -71,9 +71,9 @@ def _filesystem(storage: Storage) -> Any:
     """A function that makes the file system, in the driver and in Spark's tasks. For S3 see jobs/datasets/petastorm_s3.py."""
     if not storage.root.startswith("s3"):
         return _local
-    from jobs.datasets.petastorm_s3 import filesystem
+    from jobs.datasets.petastorm_s3 import make_filesystem
 
-    return partial(filesystem, task_store.describe(storage))
+    return partial(make_filesystem, task_store.describe(storage))
 
 
 def _local() -> Any:

@@ -56,7 +56,7 @@ class Plan:
         return found
 
 
-def row_digest(rows: Iterable[Row]) -> str:
+def digest_rows(rows: Iterable[Row]) -> str:
     """sha256 over the sorted hashes of the rows: independent of their order and of how they are stored."""
     return jsonio.digest(sorted(jsonio.digest([row[name] for name in DIGESTED if _is_content(row, name)]) for row in rows))
 
@@ -66,12 +66,12 @@ def _is_content(row: Row, name: str) -> bool:
     return name != "day" or row["prediction_id"] is not None
 
 
-def dataset_id(plan: Plan, model: str, parent: str | None, settings: DatasetSettings) -> str:
+def make_dataset_id(plan: Plan, model: str, parent: str | None, settings: DatasetSettings) -> str:
     """The id by content: 16 hex digits over the row digests of all files, the classes, the parent and the settings.
 
     Without `suspects`: where it leaves rows out the digests tell.
     """
-    digests = [[*place, row_digest(rows)] for place, rows in plan.files().items()]
+    digests = [[*place, digest_rows(rows)] for place, rows in plan.files().items()]
     return jsonio.digest({"model": model, "parent": parent, "classes": plan.classes, "files": digests,
                           "settings": name_settings(settings)})[:16]
 
@@ -91,7 +91,7 @@ def split_of(sha256: str, settings: DatasetSettings) -> str:
     return "validation" if u < settings.holdout_share + settings.validation_share else "train"
 
 
-def candidates(labelled: Sequence[Row], parent: Sequence[Row], settings: DatasetSettings, erased: set[str],
+def choose_candidates(labelled: Sequence[Row], parent: Sequence[Row], settings: DatasetSettings, erased: set[str],
                present: Sequence[Row] = ()) -> tuple[list[Row], list[dict[str, str]]]:
     """One row per image of the labelled predictions and of the parent's index, and what is left out already.
 

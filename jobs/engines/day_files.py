@@ -49,7 +49,7 @@ class Window:
         return iter(self.days)
 
 
-def window(storage: Storage, first: str | None, last: str | None, as_of_day: str, most: int = DEFAULT_DAYS) -> Window:
+def choose_window(storage: Storage, first: str | None, last: str | None, as_of_day: str, most: int = DEFAULT_DAYS) -> Window:
     """The days from `first` to `last`.
 
     Without `last`, up to the day of `as_of`; without `first`, the newest `most` prediction days up to there, however
@@ -79,7 +79,7 @@ def list_used_columns(record: TableSchema, slices: Sequence[Slice] = ()) -> list
     """The columns of a record that counting looks at, in schema order."""
     if record is LABEL:
         return record.names
-    wanted = set(COUNTED) | {c for s in slices for c in slice_columns(s.expression)}
+    wanted = set(COUNTED) | {c for s in slices for c in list_slice_columns(s.expression)}
     return [n for n in record.names if n in wanted]
 
 
@@ -89,13 +89,13 @@ def list_tie_columns(slices: Sequence[Slice]) -> list[str]:
     A tie shows in slices alone, so these are the columns before the last one that a slice reads. A stored form that
     is not taken as it is makes no file foreign here: such a column counts as missing.
     """
-    read = {c for s in slices for c in slice_columns(s.expression)}
+    read = {c for s in slices for c in list_slice_columns(s.expression)}
     last = max((PREDICTION.names.index(c) for c in read), default=0)
     used = list_used_columns(PREDICTION, slices)
     return [n for n in PREDICTION.names[:last] if n not in used]
 
 
-def slice_columns(expression: str) -> tuple[str, ...]:
+def list_slice_columns(expression: str) -> tuple[str, ...]:
     """The prediction columns that a slice's expression reads."""
     if expression.startswith("attributes."):
         return ("attributes",)
@@ -191,7 +191,7 @@ def _check_times(batch: "pa.RecordBatch") -> None:
             column.cast(pa.timestamp("us", column.type.tz))
 
 
-def models_in(storage: Storage, days: Sequence[str]) -> list[str]:
+def list_models_in(storage: Storage, days: Sequence[str]) -> list[str]:
     """The models that have prediction rows on the newest of these days that has any readable file."""
     for day in reversed(days):
         found: set[str] = set()

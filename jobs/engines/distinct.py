@@ -1,4 +1,4 @@
-"""The distinct predictions of rule 2 (docs/design.md#the-rules-of-counting), of rows that lie in an Arrow table.
+"""The distinct predictions of rule 2 (docs/design.md#the-rules-of-counting), of a day's files or of rows in an Arrow table.
 
 For code that reads predictions and counts nothing. The engines count by code of their own, so that each checks the others.
 """
@@ -13,12 +13,57 @@ import pyarrow.compute as pc
 
 from contract import clock
 from contract.counts import UNNAMED
+from contract.errors import ForeignSchema, pass_over
 from contract.ids import UUID7
+from contract.layout import PREDICTIONS
+from contract.records import PREDICTION, arrow_type
+from contract.rows.listing import list_rows
+from contract.rows.reading import read_columns
+from contract.stores.store import Storage
 from jobs.engines.arrays import join_chunks
+from jobs.engines.embedded.read import convert_table
 from jobs.engines.question import Question
 
 # Of rows of one id the first by these is distinct: nulls first, NaN last. Those that are equal in all name the same class.
 ORDER = ("prediction_id", "predicted_at", "model_version", "predicted_label", "is_nan", "confidence", "recorded_at", "model")
+COLUMNS = ("prediction_id", "predicted_at", "recorded_at", "model", "model_version", "predicted_label", "confidence", "role",
+           "image_sha256", "image_uri")
+THEN = ("role", "image_sha256", "image_uri")  # order rows that are equal in ORDER
+
+
+def read_distinct(storage: Storage, day: str, question: Question, more: Sequence[str] = (),
+                  leave_unreadable: bool = False) -> pa.Table:
+    """Reads the distinct predictions of the question's model, role and version that were known, by the bytes of their ids.
+
+    Columns: COLUMNS, then `more`, in the record's own types. ForeignSchema: a file cannot be read; with `leave_unreadable` it is
+    named and left out.
+    """
+    columns = (*COLUMNS, *more)
+    schema = pa.schema([(name, arrow_type(PREDICTION.field(name).type)) for name in columns])
+    found = [schema.empty_table()]
+    for entry in list_rows(storage, PREDICTIONS, day):
+        try:
+            found.append(_keep_asked(_read_file(storage, entry.key, schema), question))
+        except ForeignSchema as error:
+            if not leave_unreadable:
+                raise
+            pass_over(error)
+    return list_distinct(pa.concat_tables(found), day, question, THEN)
+
+
+def _read_file(storage: Storage, key: str, schema: pa.Schema) -> pa.Table:
+    table = read_columns(storage, key, schema.names, PREDICTION.required)
+    try:
+        return convert_table(table, schema)
+    except pa.ArrowException as error:
+        raise ForeignSchema(f"{storage.uri(key)}: expected the columns of docs/design.md, got: {error}.") from error
+
+
+def _keep_asked(table: pa.Table, question: Question) -> pa.Table:
+    """Keeps rows of the role and version that are asked for."""
+    words = [word for word in table["role"].unique().to_pylist() if question.resolve_role(word) == question.role]
+    table = table.filter(pc.is_in(table["role"], pa.array(words, pa.string())))
+    return table if question.version is None else table.filter(pc.equal(table["model_version"], question.version))
 
 
 def list_distinct(rows: pa.Table, day: str, question: Question, then: Sequence[str] = ()) -> pa.Table:

@@ -6,7 +6,7 @@ from math import floor
 from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
-from contract import jsonio
+from contract import clock, jsonio
 from contract.counts import ROLES, RULES, WEIGHT_SCALE
 from contract.errors import UsageError
 from contract.rows.listing import Name, fingerprint
@@ -15,6 +15,7 @@ from jobs.engines.scores import LabelerScores
 if TYPE_CHECKING:  # a MapReduce job starts many tasks, which need neither documents nor settings
     import pyarrow as pa
 
+    from contract.documents.evaluation import Evaluation
     from contract.documents.expiry import ExpiredRows
     from contract.settings import EvaluateSettings
 
@@ -130,6 +131,15 @@ def convert_settings(settings: "EvaluateSettings") -> dict[str, Any]:
     fixed = {who: floor(w * WEIGHT_SCALE) for who, w in settings.labeler_weights.items()}
     return {"labeler_weights": {who: w for who, w in fixed.items() if w != WEIGHT_SCALE}, "fit": settings.labeler_fit,
             "roles": {fold_case(word): role for word, role in settings.roles.items()}}
+
+
+def restore_question(evaluation: "Evaluation", consensus: str = "majority", slices: tuple[Slice, ...] = (),
+                     scores: LabelerScores | None = None) -> Question:
+    """Restores the question that an evaluation answers; `consensus`, `slices` and `scores` are what its counts were made with."""
+    of = evaluation["consensus"]
+    weights = {who: floor(weight * WEIGHT_SCALE) for who, weight in of["labeler_weights"].items()} if of else {}
+    return Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"], consensus,
+                    slices, weights, evaluation["roles"], of["fit"] if of else None, scores, evaluation["model_version"])
 
 
 def name_band(name: str, value: float | None) -> str | None:

@@ -36,7 +36,7 @@ def find_rows(storage: Storage, sha256: str) -> Rows:
     return Rows(found.prediction_ids - {None}, {u for u in found.uris if u and may_be_key(u)}, found.unread)
 
 
-def images_of(storage: Storage, prediction_id: str) -> set[str]:
+def find_images(storage: Storage, prediction_id: str) -> set[str]:
     """Hashes of a prediction's picture (of several, when the id was used twice). NotFound: no such row, or no picture."""
     unread: list[str] = []
     day = ids.day_of(prediction_id)
@@ -76,7 +76,7 @@ class Attempt:
     split: str | None
 
 
-def attempts(storage: Storage, sha256: str, unread: list[str]) -> list[Attempt]:
+def find_attempts(storage: Storage, sha256: str, unread: list[str]) -> list[Attempt]:
     """All attempts, named by a manifest or not, whose index has the image. An index is written before any picture.
 
     `unread` is told what cannot be read: of a manifest nothing is believed, an attempt whose index is damaged stays as it is.
@@ -98,7 +98,7 @@ def attempts(storage: Storage, sha256: str, unread: list[str]) -> list[Attempt]:
 
 def _read_manifest(storage: Storage, dataset: str, unread: list[str]) -> Manifest | None:
     try:
-        return manifest_of(storage, dataset)
+        return read_manifest(storage, dataset)
     except DamagedDocument as error:
         unread.append(str(error))
         return None
@@ -115,7 +115,7 @@ def _splits(storage: Storage, dataset: str, attempt: str, made: Manifest | None)
     return dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
-def manifest_of(storage: Storage, dataset: str) -> Manifest | None:
+def read_manifest(storage: Storage, dataset: str) -> Manifest | None:
     """The manifest of a dataset, None when no attempt was finished."""
     try:
         return manifest.load(storage, dataset)
@@ -132,7 +132,7 @@ class Learnt:
     because: str
 
 
-def versions(storage: Storage, held: Sequence[Attempt], unread: list[str]) -> list[Learnt]:
+def find_versions(storage: Storage, held: Sequence[Attempt], unread: list[str]) -> list[Learnt]:
     """Versions that were trained on the picture, or descend from such a version, by model and number.
 
     `unread` is told the cards that cannot be read.

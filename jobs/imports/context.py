@@ -66,7 +66,7 @@ class Context:
         return False
 
 
-def whole_of(text: str) -> str:
+def write_whole(text: str) -> str:
     """The whole number that a FLOAT is: 7 of 7.0, and 0 of -0.0."""
     return str(int(text.removesuffix(".0")))
 

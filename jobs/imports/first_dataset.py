@@ -19,18 +19,18 @@ def require_dataset(found: Import, rows: Sequence[Mapping[str, Any]], root: str,
     small waits then, and a small import is no error.
     """
     from jobs.datasets import plan
-    from jobs.datasets.build import live_dataset
+    from jobs.datasets.build import find_live_dataset
 
     try:
         storage = open_root(root)
-        known, erased = live_dataset(storage, model)[1], list_erased(storage)
+        known, erased = find_live_dataset(storage, model)[1], list_erased(storage)
     except RootError:  # not there yet, so nothing is live
         known, erased = [], set()
     if known:
         return
     with ThreadPoolExecutor(READERS) as pool:
         looks = dict(pool.map(_look, found.taken))
-    chosen, listed = plan.candidates([dict(row) for row in rows], [], settings, erased)
+    chosen, listed = plan.choose_candidates([dict(row) for row in rows], [], settings, erased)
     try:
         plan.finish(chosen, listed, looks, [], settings)
     except EmptyData as error:

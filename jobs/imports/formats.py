@@ -3,7 +3,7 @@
 A new format is one function (Source) -> Raw in a module of its own, and one line in READERS. Its rows are dictionaries
 by column name with whatever values the format has; `jobs/imports/values.py` gives them their types. A row that cannot be
 read stands among them as the ValueError that says why. What is no table of rows at all, such as the export of a labelling
-tool, has a reader of its own in `jobs/imports/foreign/`, which makes rows by `rows.row_of`.
+tool, has a reader of its own in `jobs/imports/foreign/`, which makes rows by `rows.make_row`.
 """
 
 import gzip

@@ -93,6 +93,6 @@ def split_for_two(reading: Reading) -> tuple[Reading, Reading]:
     return first, last
 
 
-def named_options(values: Mapping[str, Any]) -> list[str]:
+def list_given(values: Mapping[str, Any]) -> list[str]:
     """The options among `values` that were given, as the user writes them."""
     return [f"--{name.replace('_', '-')}" for name, value in values.items() if value not in (None, False)]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from contract.errors import BadLabel
 from contract.records import LABEL, Field, TableSchema
-from jobs.imports.context import FLOAT, Context, Form, find_form, list_floats, whole_of
+from jobs.imports.context import FLOAT, Context, Form, find_form, list_floats, write_whole
 from jobs.imports.formats import MAY_BE_NULL, read_raw
 from jobs.imports.known import Known
 from jobs.imports.label_map import read_label_map
@@ -46,7 +46,7 @@ def read(path: Path, record: TableSchema, fill: Mapping[str, Any] | None = None,
     for number, raw in enumerate(raws, 1):
         context.row = number
         try:
-            good.append((number, row_of(record, _fill(raw, fill, context), context)))
+            good.append((number, make_row(record, _fill(raw, fill, context), context)))
         except NoLabel:
             notes.unlabelled += 1
         except (ValueError, TypeError, BadLabel) as error:
@@ -60,7 +60,7 @@ def _fill(raw: RawRow, fill: Mapping[str, Any], context: Context) -> Mapping[str
     return {**fill, **{k: v for k, v in raw.items() if k not in fill or not context.is_missing(v)}} if fill else raw
 
 
-def row_of(record: TableSchema, raw: Mapping[str, Any], context: Context | None = None) -> Row:
+def make_row(record: TableSchema, raw: Mapping[str, Any], context: Context | None = None) -> Row:
     """One row in the record's types; ValueError says what is wrong with it, NoLabel that nobody labelled it."""
     context, plan = context or Context(), _plan(record)
     row: Row = {**{name: raw.get(name) for name in PLACES}, **plan.nothing}
@@ -123,7 +123,7 @@ def _are_named_so(values: Sequence[Any], context: Context) -> bool:
     if not written:
         return False
     classes = context.classes()
-    return not written.isdisjoint(classes) and classes.isdisjoint(map(whole_of, written))
+    return not written.isdisjoint(classes) and classes.isdisjoint(map(write_whole, written))
 
 
 def _look_up_ids(record: TableSchema, context: Context, known: Known,
@@ -141,6 +141,6 @@ def _list_ids(values: Sequence[Any]) -> Iterator[str]:
         if isinstance(value, str):
             yield value
             if FLOAT.fullmatch(value):
-                yield whole_of(value)
+                yield write_whole(value)
         elif isinstance(value, int | float) and value == value:
             yield str(int(value)) if abs(value) < EXACT else str(value)

@@ -7,7 +7,7 @@ from typing import Any
 
 from contract import labels
 from contract.errors import shorten
-from jobs.imports.context import FLOAT, MISSING, Context, Form, whole_of
+from jobs.imports.context import FLOAT, MISSING, Context, Form, write_whole
 
 EXACT = 1 << 53  # beyond it a float has lost digits of a whole number
 SHEET = re.compile(r"\d(\.\d+)?E\+\d+")  # what spreadsheets make of long numbers
@@ -63,7 +63,7 @@ def _write(value: Any, context: Context) -> str | None:
 
 
 def _take_whole(text: str, context: Context) -> str:
-    whole = whole_of(text)
+    whole = write_whole(text)
     context.changed("whole number", text, whole)
     return whole
 
@@ -155,9 +155,9 @@ def _spell_text(value: str, context: Context) -> tuple[str, str, str | None]:
         return written, written, None
     number = FLOAT.fullmatch(written) and context.column not in context.named_so
     if number and context.form is Form.FLOATS:
-        return written, whole_of(written), None
+        return written, write_whole(written), None
     if number and context.form is Form.MIXED:
-        return _doubt(written, f"{written!r} stands beside {whole_of(written)!r} and could be the same class or another "
+        return _doubt(written, f"{written!r} stands beside {write_whole(written)!r} and could be the same class or another "
                                f"one. Write both alike, or name it by --label-map")
     if SHEET.fullmatch(written) or (context.column == "label" and SCIENTIFIC.fullmatch(written)):
         return _doubt(written, f"{written!r} could be a number that a program wrote so. Write the number out, or name the class "

@@ -32,7 +32,7 @@ from contract.settings import Settings
 from contract.storage import open_root
 from jobs.evaluation_request import Request, request_of
 from jobs.labelers.make import AUTO, ENGINES, FULL, ONE_COIN, Wanted, make_fit
-from jobs.labelers.text import describe_fit, describe_labelers, document_of
+from jobs.labelers.text import describe_fit, describe_labelers, make_document
 
 MODEL = click.option("--model", help="The model's name. [env: TRUEUP_MODEL]")
 
@@ -72,7 +72,7 @@ def fit_command(settings: Settings, model: str | None, first: str | None, last: 
     made = make_fit(storage, request, wanted)
     if isinstance(made, str):
         return Outcome(CANNOT_TELL, {"model": request.question.model, "fit": None, "reason": made}, f"Cannot tell: {made}")
-    return Outcome(document=document_of(storage, made), text=describe_fit(storage, made))
+    return Outcome(document=make_document(storage, made), text=describe_fit(storage, made))
 
 
 def _make_request(settings: Settings, as_of: str | None, role: str, spark_conf: tuple[str, ...]) -> Request:
@@ -105,7 +105,7 @@ def show_command(settings: Settings, fit: str, model: str | None) -> Outcome:
     name = with_options(settings, model=model).need_model()
     storage = open_root(settings.need_root())
     found = load_fit(storage, name, fit)
-    return Outcome(document=document_of(storage, found), text=describe_labelers(storage, found))
+    return Outcome(document=make_document(storage, found), text=describe_labelers(storage, found))
 
 
 for command in (fit_command, list_command, show_command):

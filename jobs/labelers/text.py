@@ -15,7 +15,7 @@ LISTED, MISTAKES = 20, 3  # labelers that the text names, and mistakes of each
 EVERYBODY = "everybody"
 
 
-def document_of(storage: Storage, fit: LabelerFit) -> dict[str, Any]:
+def make_document(storage: Storage, fit: LabelerFit) -> dict[str, Any]:
     """Returns the document of a fit, with a row for each labeler (`people`) and for `everybody`."""
     rows = read_fit_table(storage, fit, "labelers").to_pylist()
     mistakes = find_mistakes(storage, fit)
@@ -50,7 +50,7 @@ def describe_fit(storage: Storage, fit: LabelerFit) -> str:
 
 def describe_labelers(storage: Storage, fit: LabelerFit) -> str:
     """Lists the labelers with most votes."""
-    document = document_of(storage, fit)
+    document = make_document(storage, fit)
     people = document["people"]
     rows = [_write_row(document["everybody"] | {"labeler": EVERYBODY}), *map(_write_row, people[:LISTED])]
     table = align(("labeler", "votes", "right", "weight", "mistakes"), rows)

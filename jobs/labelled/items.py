@@ -56,7 +56,7 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     storage = open_root(settings.need_root())
     request = replace(request, question=apply_fit(storage, request.question))
     listed = list_window(storage, request)
-    return Outcome(document=describe(listed, request), text=as_text(storage, listed, request))
+    return Outcome(document=describe(listed, request), text=write_text(storage, listed, request))
 
 
 def describe(listed: Listed, request: Request) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def describe(listed: Listed, request: Request) -> dict[str, Any]:
             "partial": [{"file": key, "reason": reason} for key, reason in sorted(listed.left_out.items())]}
 
 
-def as_text(storage: Storage, listed: Listed, request: Request) -> str:
+def write_text(storage: Storage, listed: Listed, request: Request) -> str:
     """Says how many items there are, what was made, and where they lie."""
     items, model = sum(d.items for d in listed.documents.values()), request.question.model
     lines = [f"{escape(model)}, predictions of {listed.window.first} to {listed.window.last}: {items:,} labelled ones on "

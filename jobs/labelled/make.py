@@ -39,7 +39,7 @@ def list_window(storage: Storage, request: Request) -> Listed:
     question = request.question
     require_model(storage, question.model)
     until = clock.day_of(clock.from_us(question.as_of))
-    listed = Listed(day_files.window(storage, request.first, request.last, until, request.days))
+    listed = Listed(day_files.choose_window(storage, request.first, request.last, until, request.days))
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         days = list(pool.map(lambda day: day_files.list_day(storage, day), listed.window.days))
         listed.expired = [day.day for day in days if day.expired]

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from contract import ids, layout, samples
 from contract.confidence import confidence_bin
@@ -18,13 +18,9 @@ from contract.errors import ForeignSchema, pass_over
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns
 from contract.stores.store import Storage, may_be_key
+from jobs.engines.distinct import read_distinct
 from jobs.engines.question import Question
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-COLUMNS = ("prediction_id", "predicted_at", "model", "model_version", "role", "predicted_label", "confidence",
-           "top_probabilities", "image_sha256", "image_uri")
 LABELLED, NOT_STORED, ASKED, TRAINED_ON, ERASED = ("labelled", "picture not stored", "asked by a sample", "in the dataset",
                                                    "erased")
 Row = dict[str, Any]
@@ -103,38 +99,24 @@ def find_candidates(storage: Storage, days: Sequence[str], question: Question, v
 
 def read_labelled(storage: Storage, day: str) -> set[str]:
     """Reads which predictions of a day have a row of a label, one that was withdrawn since among them."""
-    return {str(row["prediction_id"]) for row in _read(storage, layout.LABELS, day, ("prediction_id",), ("prediction_id",))}
+    found: set[str] = set()
+    for entry in list_rows(storage, layout.LABELS, day):
+        try:
+            ids = read_columns(storage, entry.key, ["prediction_id"], required=["prediction_id"])["prediction_id"]
+        except ForeignSchema as error:
+            pass_over(error)
+            continue
+        found |= set(map(str, ids.to_pylist()))
+    return found
 
 
 def list_answers(storage: Storage, day: str, question: Question) -> Iterator[Row]:
-    """Lists the distinct answers in the question's role, by their ids; of equal ids the first row (rule 2)."""
-    rows: dict[str, Row] = {}
-    for row in _read(storage, layout.PREDICTIONS, day, COLUMNS, ("prediction_id", "model", "model_version", "predicted_label")):
-        row["model_version"] = str(row["model_version"])
-        if _is_ours(row, question):
-            name = str(row["prediction_id"])
-            rows[name] = min(rows.get(name, row), row, key=lambda r: (str(r["predicted_at"]), r["model_version"],
-                                                                      r["predicted_label"], r["confidence"] or 0.0))
-    yield from (rows[name] for name in sorted(rows))
-
-
-def _is_ours(row: Row, question: Question) -> bool:
-    return bool(row["prediction_id"] and row["predicted_label"] and row["model"] == question.model
-                and question.resolve_role(row["role"]) == question.role)
+    """Lists the distinct answers (rule 2) in the question's role, by their ids; a file that cannot be read is named."""
+    yield from read_distinct(storage, day, question, ("top_probabilities",), leave_unreadable=True).to_pylist()
 
 
 def _is_stored(row: Row) -> bool:
     return bool(ids.is_sha256(row["image_sha256"]) and row["image_uri"] and may_be_key(row["image_uri"]))
-
-
-def _read(storage: Storage, table: str, day: str, columns: Sequence[str], required: Sequence[str]) -> Iterator[Row]:
-    for entry in list_rows(storage, table, day):
-        try:
-            found: pa.Table = read_columns(storage, entry.key, columns, required=required)
-        except ForeignSchema as error:
-            pass_over(error)
-            continue
-        yield from (dict.fromkeys(columns) | row for row in found.to_pylist())
 
 
 def _find_asked(storage: Storage, model: str, day: str, rows: Sequence[Row]) -> set[str]:

@@ -67,7 +67,7 @@ def command(settings: Settings, model: str | None, first: str | None, last: str 
     storage = open_root(settings.need_root())
     require_model(storage, asked.question.model)
     found = measure_window(storage, first, last, asked, settings.evaluate.days)
-    return Outcome(document=describe(found, asked), text=as_text(storage, found, asked))
+    return Outcome(document=describe(found, asked), text=write_text(storage, found, asked))
 
 
 def measure_window(storage: Storage, first: str | None, last: str | None, asked: Measuring, days: int) -> Found:
@@ -109,7 +109,7 @@ def _describe(made: Made) -> dict[str, Any]:
             "missing": document.missing, "read": made.read}
 
 
-def as_text(storage: Storage, found: Found, asked: Measuring) -> str:
+def write_text(storage: Storage, found: Found, asked: Measuring) -> str:
     """Says what was measured, what was there, and what could not be measured."""
     every = [*found.days.values(), *([found.dataset] if found.dataset else [])]
     pictures, read = sum(m.document.pictures for m in found.days.values()), sum(m.read for m in every)

@@ -80,7 +80,7 @@ def measure(storage: Storage, picture: Picture) -> Row:
     return {**_name(picture, None), **measure_picture(image), **_measure_size(image.width, image.height, len(data))}
 
 
-def of_erased(picture: Picture) -> Row:
+def make_erased_row(picture: Picture) -> Row:
     """The row of a picture that was erased: nothing of it is read."""
     return _of_row(picture, ERASED)
 

@@ -25,7 +25,7 @@ from contract.rows.items import list_erased
 from contract.rows.listing import DayListing, fingerprint, list_day
 from contract.stores.store import Storage
 from jobs.engines.question import Question
-from jobs.pictures.look import ERASED, MISSING, Picture, Row, measure_here, measure_on_spark, of_erased
+from jobs.pictures.look import ERASED, MISSING, Picture, Row, make_erased_row, measure_here, measure_on_spark
 from jobs.pictures.sources import Sources, list_of_dataset, list_of_day
 
 EXPIRED = "image expired"
@@ -103,7 +103,7 @@ def _measure(storage: Storage, sources: Sources, asked: Measuring, what: str,
     erased = list_erased(storage)
     new = [picture for picture in sources.pictures if picture.sha256 not in known and picture.sha256 not in erased]
     made = {row["image_sha256"]: row for row in asked.measure(storage, new, what)}
-    rows = [of_erased(picture) if picture.sha256 in erased else
+    rows = [make_erased_row(picture) if picture.sha256 in erased else
             (known.get(picture.sha256) or made[picture.sha256]) | {"prediction_id": picture.prediction_id}
             for picture in sources.pictures]
     return rows, len(new)

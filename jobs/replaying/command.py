@@ -32,14 +32,14 @@ from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.store import Storage
 from jobs.engines import day_files
+from jobs.engines.distinct import read_distinct
 from jobs.evaluation_request import ENGINES, Request, request_of
 from jobs.labelers.use import apply_fit
 from jobs.labelled.make import list_window
-from jobs.replaying.answers import KEPT, read_answers
 from jobs.replaying.compare import compare
-from jobs.replaying.part import Part, replay_parts
+from jobs.replaying.part import KEPT, Part, replay_parts
 from jobs.replaying.plan import PART, add_plan, list_parts_left
-from jobs.replaying.text import as_text
+from jobs.replaying.text import write_text
 from jobs.scoring.part import Job
 from jvm.spark_conf import collect_conf
 
@@ -71,7 +71,7 @@ def command(settings: Settings, model: str | None, version: str, first: str | No
 
         renew_replay_page(storage, request.question.model, replay_id)
     where = storage.uri(layout.replay_document(request.question.model, replay_id))
-    return Outcome(document=document, text=as_text(document, where))
+    return Outcome(document=document, text=write_text(document, where))
 
 
 def replay(storage: Storage, settings: Settings, request: Request, version: str, batch: int = 32,
@@ -98,10 +98,10 @@ def plan_window(storage: Storage, request: Request, version: str, part: int = PA
     """Plans what no plan of the window's days holds; returns the parts that are not done. Days without rows have none."""
     question, waiting = request.question, []
     until = clock.day_of(clock.from_us(question.as_of))
-    days = day_files.window(storage, request.first, request.last, until, request.days).days
+    days = day_files.choose_window(storage, request.first, request.last, until, request.days).days
     with progress("plan", len(days), "days") as shown:
         for day in days:
-            live = read_answers(storage, question, day, KEPT)
+            live = read_distinct(storage, day, question, KEPT)
             if live.num_rows:
                 add_plan(storage, question.model, version, day, live, part)
             waiting += list_parts_left(storage, question.model, version, day)

@@ -17,10 +17,10 @@ from contract.rows.items import read_items
 from contract.rows.replay import REASONS, Replay
 from contract.stores.store import Storage, create_if_absent
 from jobs.count_window import name_evaluation
+from jobs.engines.distinct import read_distinct
 from jobs.engines.question import Question
 from jobs.evaluation_request import Request
 from jobs.labelled.make import Listed
-from jobs.replaying.answers import read_answers
 from jobs.replaying.plan import read_left_out
 from metrics.significance.replayed import Comparison, Pair
 
@@ -43,7 +43,7 @@ def compare(storage: Storage, request: Request, version: str, listed: Listed, po
     predictions = 0
     with progress("compare", len(days), "days") as shown:
         for day in days:
-            live = read_answers(storage, question, day)
+            live = read_distinct(storage, day, question)
             pairs = list(_pair(storage, question, version, day, live, listed))
             found.add(pairs)
             predictions += live.num_rows
@@ -63,7 +63,7 @@ def compare(storage: Storage, request: Request, version: str, listed: Listed, po
 def _pair(storage: Storage, question: Question, version: str, day: str, live: pa.Table, listed: Listed) -> Iterator[Pair]:
     """Yields the predictions of a day that both answered, by the bytes of their ids."""
     # Whenever they were computed: the question's `as_of` is about the live answers and the labels.
-    now = read_answers(storage, replace(question, role="replay", version=version, as_of=FOREVER), day)
+    now = read_distinct(storage, day, replace(question, role="replay", version=version, as_of=FOREVER))
     answers = {row["prediction_id"]: row for row in now.select(["prediction_id", "predicted_label", "confidence"]).to_pylist()}
     document = listed.documents.get(day)
     items = read_items(storage, document, ITEM).to_pylist() if document else []

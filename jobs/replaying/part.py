@@ -20,8 +20,7 @@ from contract.records import PREDICTION
 from contract.rows.listing import was_packed
 from contract.rows.replay import Reason
 from contract.stores.store import Storage, may_be_key
-from jobs.replaying.answers import KEPT
-from jobs.scoring.part import READERS, Job, create_table, is_loaded, predictor, text_schema
+from jobs.scoring.part import READERS, Job, create_table, is_loaded, make_text_schema, open_predictor
 from jvm import task_store
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from inference.model.preprocess import ImageInfo
 
 LEFT_OUT = ("prediction_id", "kind", "reason")
+KEPT = ("client", "request_id", "source_uri", "attributes", "width", "height", "bytes")  # of the request: copied as they are
 Row = dict[str, Any]
 
 
@@ -58,7 +58,7 @@ def replay_parts(at: task_store.Where, job: Job, parts: Iterator[Part]) -> Itera
     storage = task_store.open_there(at)
     for part in parts:
         loaded = not is_loaded(storage, job)
-        yield replay_part(storage, job, predictor(storage, job), part) | {"worker": os.getpid(), "loaded": int(loaded)}
+        yield replay_part(storage, job, open_predictor(storage, job), part) | {"worker": os.getpid(), "loaded": int(loaded)}
 
 
 def replay_part(storage: Storage, job: Job, model: Predictor, part: Part) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def replay_part(storage: Storage, job: Job, model: Predictor, part: Part) -> dic
     if rows and not was_packed(storage, "predictions", part.day, key):
         create_table(storage, key, PREDICTION.arrow(), rows)
     done = layout.replay_done(job.model, job.version, part.day, part.plan, part.first)
-    create_table(storage, done, text_schema(LEFT_OUT), left)
+    create_table(storage, done, make_text_schema(LEFT_OUT), left)
     return {"replayed": len(rows), "left_out": len(left), "file": key if rows else None}
 
 
@@ -119,7 +119,7 @@ def _make_rows(job: Job, model: Predictor, logged: Sequence[Logged]) -> Iterator
     if not logged:
         return
     now, k = clock.now_us(), count_logged_classes(model, job.log_all_classes)
-    answers = model.probabilities(model.stack([one.prepared for one in logged]))
+    answers = model.to_probabilities(model.ask([one.prepared for one in logged]))
     for one, answer in zip(logged, answers, strict=True):
         live, at = one.row, clock.to_us(one.row["predicted_at"])
         assert one.info is not None

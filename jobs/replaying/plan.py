@@ -20,7 +20,7 @@ from contract.errors import AlreadyExists
 from contract.sequence import NumberedDocuments
 from contract.stores.store import Storage, create_if_absent
 from jobs.replaying.part import LEFT_OUT, Part
-from jobs.scoring.part import text_schema
+from jobs.scoring.part import make_text_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +42,7 @@ class ReplayPlan(Document):
 
 
 def add_plan(storage: Storage, model: str, version: str, day: str, live: pa.Table, part: int = PART) -> None:
-    """Adds a plan of the live predictions (jobs/replaying/answers.py) that no plan has; looks again if another run adds one."""
+    """Adds a plan of the live predictions (jobs/engines/distinct.py) that no plan has; looks again if another run adds one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -85,7 +85,7 @@ def read_left_out(storage: Storage, model: str, version: str, day: str) -> pa.Ta
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    found = [text_schema(LEFT_OUT).empty_table()]
+    found = [make_text_schema(LEFT_OUT).empty_table()]
     for n, _ in list_plans(storage, model, version, day):
         for entry in sorted(storage.list(layout.replay_parts(model, version, day, n))):
             found.append(pq.read_table(io.BytesIO(storage.read(entry.key))))

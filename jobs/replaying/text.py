@@ -9,7 +9,7 @@ from contract.texts.figures import write_figure, write_points, write_share
 SHOWN = 5
 
 
-def as_text(document: Mapping[str, Any], where: str) -> str:
+def write_text(document: Mapping[str, Any], where: str) -> str:
     """Says how many predictions were computed, how often both agree, what flips most, and who is right."""
     d, left = document, {kind: n for kind, n in document["left_out"].items() if n}
     lines = [f"{d['model']}: version {d['version']} on {d['predictions']:,} live predictions of {d['window']['from']} to "

@@ -26,7 +26,7 @@ class Size:
 WIDE, PHONE = Size(760, 260, 92, 10), Size(350, 230, 12, 4)
 
 
-def trend(points: Sequence[Mapping[str, Any]], bound: float | None, size: Size = WIDE) -> dict[str, Any] | None:
+def draw_trend(points: Sequence[Mapping[str, Any]], bound: float | None, size: Size = WIDE) -> dict[str, Any] | None:
     """The estimated accuracy by day, a colour for each version, with intervals; None when no day has a label."""
     known = [p for p in points if p["estimate"]["value"] is not None]
     if not known:
@@ -77,7 +77,7 @@ def _line(version: str, i: int, versions: int, points: Sequence[Mapping[str, Any
             "path": " ".join(f"{m['x']},{m['y']}" for m in made)}
 
 
-def reliability(bins: Sequence[Mapping[str, Any]], side: int = 260) -> dict[str, Any] | None:
+def draw_reliability(bins: Sequence[Mapping[str, Any]], side: int = 260) -> dict[str, Any] | None:
     """The reliability diagram: share right against confidence, one mark for each bin; None without rows."""
     if not bins:
         return None
@@ -94,7 +94,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], side: int = 260) -> dict[str,
             "grid": [(round(left + room * v, 1), at(v), write_percent(v)) for v in (0, 0.25, 0.5, 0.75, 1)]}
 
 
-def sparks(classes: Mapping[str, Sequence[tuple[str, int, int]]], width: int = 64, height: int = 20) -> dict[str, Any]:
+def draw_sparks(classes: Mapping[str, Sequence[tuple[str, int, int]]], width: int = 64, height: int = 20) -> dict[str, Any]:
     """A small line for each class: its recall over up to 8 periods of equal length, all on the same axes (0 to 100%).
 
     {"width", "height", "classes": label -> {"path", "last": (x, y), "text"}}; a class without labels is not in it, and
@@ -120,7 +120,7 @@ def sparks(classes: Mapping[str, Sequence[tuple[str, int, int]]], width: int = 6
     return {"width": width, "height": height, "classes": made}
 
 
-def bar(figure: Mapping[str, Any]) -> dict[str, float] | None:
+def draw_bar(figure: Mapping[str, Any]) -> dict[str, float] | None:
     """A share with its interval on a line of 100 pixels; None without an interval. The interval is at least 0.8 wide."""
     if figure["value"] is None or figure["low"] is None:
         return None

@@ -13,7 +13,7 @@ from contract.documents.evaluation import Evaluation
 from contract.errors import Mismatch, NotFound, UsageError, pass_over
 from contract.settings import ReportSettings
 from contract.stores.store import Storage
-from jobs.reports.tables import harmless
+from jobs.reports.tables import make_harmless
 from metrics.automatic.by_class import Checked, check_by_class, group_by_class
 
 COLUMNS = list(Checked.__annotations__)
@@ -75,5 +75,5 @@ def _write_csv(rows: Sequence[Checked]) -> str:
     sink = io.StringIO()
     writer = csv.writer(sink)
     writer.writerow(COLUMNS)
-    writer.writerows([harmless(value) for value in row.values()] for row in rows)
+    writer.writerows([make_harmless(value) for value in row.values()] for row in rows)
     return sink.getvalue()

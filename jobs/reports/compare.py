@@ -17,8 +17,8 @@ from contract.evaluations import list_newest_first
 from contract.stores.store import Storage
 from contract.texts.words import name_top_k
 from jobs.reports import view
-from jobs.reports.page import load, template
-from jobs.reports.sources import file_of, find_readable
+from jobs.reports.page import load, render_template
+from jobs.reports.sources import find_file, find_readable
 from metrics.decomposition import change
 from metrics.figure import independent_difference
 from metrics.significance.exact_tests import divide_level
@@ -28,11 +28,11 @@ MOST = 200
 
 def write_comparison(storage: Storage, model: str, first: str, second: str) -> tuple[str, dict[str, Any]]:
     """Renders the comparison; returns where it lies, and its document."""
-    sides = [side(storage, model, name) for name in (first, second)]
-    sides = [one | {"file": file_of(storage, model, one["id"])} for one in sides]
+    sides = [read_side(storage, model, name) for name in (first, second)]
+    sides = [one | {"file": find_file(storage, model, one["id"])} for one in sides]
     document = compare(*sides)
     key = layout.comparison(model, sides[1]["id"], _file(sides[0]))
-    storage.put(key, template("compare.html", {"c": document, "model": model, "most": MOST}).encode())
+    storage.put(key, render_template("compare.html", {"c": document, "model": model, "most": MOST}).encode())
     return storage.uri(key), {"comparison": storage.uri(key), **document}
 
 
@@ -40,12 +40,12 @@ def _file(one: Mapping[str, Any]) -> str:
     return f"{one['id']}-version-{one['version']}" if str(one["version"]).isalnum() else one["id"]
 
 
-def side(storage: Storage, model: str, name: str) -> dict[str, Any]:
+def read_side(storage: Storage, model: str, name: str) -> dict[str, Any]:
     """One side: {"id", "version", "window", "as_of", "figures"}. NotFound says what there is."""
     if name.isdigit() and len(name) < 8:
         return _of_version(storage, model, name)
     evaluation, decision = load(storage, model, name)
-    order = view.newest_first(evaluation, decision)
+    order = view.order_versions(evaluation, decision)
     if not order:
         raise NotFound(f"evaluation {name} of model {model!r} has no prediction, so there is nothing to compare.")
     return _side(name, evaluation, order[0])

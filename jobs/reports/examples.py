@@ -6,12 +6,10 @@ Each names its picture's hash, so that erasing the picture finds the reports tha
 import base64
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
-from contract import clock, ids, layout
-from contract.counts import WEIGHT_SCALE
+from contract import ids, layout
 from contract.documents.evaluation import Evaluation
 from contract.errors import BadImage, DamagedDocument, Mismatch, NotFound, RootError, pass_over, shorten
 from contract.rows.items import load_items, read_items
@@ -19,7 +17,7 @@ from contract.settings import ReportSettings
 from contract.stores.store import Storage, may_be_key
 from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_here
 from jobs.engines import day_files
-from jobs.engines.question import DayFiles, Question
+from jobs.engines.question import DayFiles, Question, restore_question
 from jobs.labelers.use import apply_fit
 
 SIDE, QUALITY = 72, 80
@@ -27,7 +25,7 @@ ITEM_COLUMNS = ("prediction_id", "model_version", "predicted", "label", "image_s
 log = logging.getLogger(__name__)
 
 
-def examples(storage: Storage, evaluation: Evaluation, version: str, wanted: ReportSettings) -> list[dict[str, Any]]:
+def find_examples(storage: Storage, evaluation: Evaluation, version: str, wanted: ReportSettings) -> list[dict[str, Any]]:
     """[{"label", "predicted", "count", "images": [{"sha256", "data", "day", "prediction_id"}]}] of the most frequent mistakes."""
     cells = evaluation["versions"][version]["most_confused"][:wanted.cells] if wanted.examples else []
     found: dict[tuple[str, str], dict[str, dict[str, str]]] = {(c["label"], c["predicted"]): {} for c in cells}
@@ -70,12 +68,10 @@ def _fill(storage: Storage, found: dict[tuple[str, str], dict[str, dict[str, str
 def _rows(storage: Storage, evaluation: Evaluation, version: str, wanted: ReportSettings) -> Iterator[dict[str, Any]]:
     """Labelled predictions of the version with a stored picture, newest day first."""
     consensus = evaluation["consensus"]
-    weights = consensus["labeler_weights"] if consensus else {}
-    question = Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
-                        roles=evaluation["roles"], labeler_weights={who: round(w * WEIGHT_SCALE) for who, w in weights.items()})
+    question = restore_question(evaluation)
     if consensus and consensus["rule"] == "scores":
         try:
-            question = apply_fit(storage, replace(question, fit=consensus["fit"]))
+            question = apply_fit(storage, question)
         except (NotFound, Mismatch) as error:  # without the fit the label of a picture is not known
             log.warning("pictures are left out: %s", error)
             return

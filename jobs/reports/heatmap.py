@@ -17,7 +17,7 @@ from metrics.figure import ratio
 MOST = 25
 
 
-def heat_map(pairs: Sequence[Pair]) -> dict[str, Any]:
+def make_heat_map(pairs: Sequence[Pair]) -> dict[str, Any]:
     """{"names", "rows": [{"label", "cells": [(count, share of the row, right)], "others", "total"}], "turned", "omitted"}."""
     known = {name for pair in pairs for name in (pair["label"], pair["predicted"])}
     chosen = _choose_classes(pairs, known)

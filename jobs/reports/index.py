@@ -7,9 +7,9 @@ from contract import layout
 from contract.errors import DamagedDocument, pass_over
 from contract.evaluations import find_evaluation, list_newest_first
 from contract.stores.store import Storage
-from jobs.reports.page import template
+from jobs.reports.page import render_template
 from jobs.reports.sources import find_decision
-from jobs.reports.view import newest_first
+from jobs.reports.view import order_versions
 
 MOST = 500
 AT_ONCE = 16
@@ -21,7 +21,7 @@ def write(storage: Storage, model: str) -> str:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         rows = [row for row in pool.map(lambda name: _row(storage, model, name), names[:MOST]) if row]
     key = layout.report_index(model)
-    page = template("index.html", {"model": model, "rows": rows, "omitted": max(len(names) - MOST, 0)})
+    page = render_template("index.html", {"model": model, "rows": rows, "omitted": max(len(names) - MOST, 0)})
     storage.put(key, page.encode())
     return storage.uri(key)
 
@@ -35,7 +35,7 @@ def _row(storage: Storage, model: str, name: str) -> dict[str, Any] | None:
     if evaluation is None:
         return None
     decision = find_decision(storage, model, name)
-    order = newest_first(evaluation, decision)
+    order = order_versions(evaluation, decision)
     return {"id": name, "damaged": "", "window": evaluation["window"], "as_of": evaluation["as_of"],
             "version": order[0] if order else None,
             "figures": evaluation["versions"][order[0]] if order else None, "verdict": decision and decision["verdict"],

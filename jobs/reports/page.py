@@ -27,10 +27,10 @@ def load(storage: Storage, model: str, evaluation_id: str) -> tuple[Evaluation, 
 def render(evaluation: Evaluation, decision: Mapping[str, Any] | None = None,
            sources: Mapping[str, Any] | None = None) -> str:
     """Renders the page of an evaluation document. Everything that people wrote is escaped."""
-    return template("report.html", view.page(evaluation, decision, sources))
+    return render_template("report.html", view.page(evaluation, decision, sources))
 
 
-def template(name: str, values: Mapping[str, Any]) -> str:
+def render_template(name: str, values: Mapping[str, Any]) -> str:
     """Renders a page from its template, with the one script that reports have."""
     from markupsafe import Markup
 

@@ -12,7 +12,7 @@ from contract.rows.replay import Disagreement, Replay
 from contract.stores.store import Storage
 from contract.texts.pictures_link import link_to_pictures
 from jobs.reports.examples import make_thumbnail
-from jobs.reports.page import template
+from jobs.reports.page import render_template
 
 MOST_FLIPS, MOST_CLASSES = 50, 1000
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def _render(storage: Storage, model: str, replay_id: str) -> tuple[str, set[str]
     pictures = _make_thumbnails(storage, document.strongest)
     values = {"r": document.to_dict(), "id": replay_id, "pictures": pictures, "most_flips": MOST_FLIPS, "most": MOST_CLASSES,
               "link": partial(_link, model)}
-    return template("replay.html", values), {str(row["image_sha256"]) for row in document.strongest
+    return render_template("replay.html", values), {str(row["image_sha256"]) for row in document.strongest
                                              if row["prediction_id"] in pictures}
 
 

@@ -20,9 +20,9 @@ from contract.rows.replay import list_replays
 from contract.settings import ReportSettings
 from contract.stores.store import Storage
 from jobs.reports.checking import find_checking
-from jobs.reports.examples import examples, show_unusual
+from jobs.reports.examples import find_examples, show_unusual
 from jobs.reports.suspects import find_suspected
-from jobs.reports.view import newest_first
+from jobs.reports.view import order_versions
 from metrics.decomposition import change
 from metrics.tables import class_days
 from metrics.window import by_class
@@ -31,15 +31,15 @@ LOOK_BACK = 50
 MOST_REPLAYS = 30
 
 
-def sources(storage: Storage, evaluation: Evaluation, evaluation_id: str, decision: Mapping[str, Any] | None,
+def read_sources(storage: Storage, evaluation: Evaluation, evaluation_id: str, decision: Mapping[str, Any] | None,
             settings: ReportSettings) -> dict[str, Any]:
     """`before`, `lineage`, `class_days`, `checking`, `examples`, `unusual`, `erased`, `first_holdout`, `replays`,
     `suspects` of an evaluation; each empty where there is nothing."""
     model = evaluation["model"]
-    order, is_live = newest_first(evaluation, decision), evaluation["role"] == "live"
-    return {"before": find_previous(storage, evaluation, evaluation_id, order), "lineage": lineage(storage, model, order),
+    order, is_live = order_versions(evaluation, decision), evaluation["role"] == "live"
+    return {"before": find_previous(storage, evaluation, evaluation_id, order), "lineage": trace_lineage(storage, model, order),
             "class_days": _days(storage, evaluation), "checking": find_checking(storage, evaluation, settings),
-            "examples": examples(storage, evaluation, order[0], settings) if order else [],
+            "examples": find_examples(storage, evaluation, order[0], settings) if order else [],
             "unusual": show_unusual(storage, evaluation, settings), "erased": _list_erased(storage, evaluation),
             "first_holdout": find_newest(Registry(storage, model), order[0]) if order else None,
             "replays": find_replays(storage, model, evaluation["window"]) if is_live else [],
@@ -83,16 +83,16 @@ def find_previous(storage: Storage, evaluation: Evaluation, evaluation_id: str,
         found = find_readable(storage, model, name)
         if found and found["versions"] and found["as_of"] < evaluation["as_of"]:
             decision = find_decision(storage, model, name)
-            version = order[0] if order[0] in found["versions"] else newest_first(found, decision)[0]
+            version = order[0] if order[0] in found["versions"] else order_versions(found, decision)[0]
             now, then = evaluation["versions"][order[0]], found["versions"][version]
-            return {"id": name, "file": file_of(storage, model, name), "as_of": found["as_of"], "window": found["window"],
+            return {"id": name, "file": find_file(storage, model, name), "as_of": found["as_of"], "window": found["window"],
                     "version": version, "now": order[0],
                     "verdict": decision and decision["verdict"], "figures": then,
                     "change": change(then, now, evaluation["confidence"])}
     return None
 
 
-def file_of(storage: Storage, model: str, evaluation_id: str) -> str:
+def find_file(storage: Storage, model: str, evaluation_id: str) -> str:
     """The file that a link to an evaluation leads to: its report, or the document where none was rendered."""
     report = layout.report(model, evaluation_id)
     key = report if storage.exists(report) else layout.evaluation_document(model, evaluation_id)
@@ -117,7 +117,7 @@ def find_readable(storage: Storage, model: str, evaluation_id: str) -> Evaluatio
         return None
 
 
-def lineage(storage: Storage, model: str, order: Sequence[str]) -> list[dict[str, Any]]:
+def trace_lineage(storage: Storage, model: str, order: Sequence[str]) -> list[dict[str, Any]]:
     """Version -> dataset -> labels, for the versions of the report and those they come from, newest first."""
     try:
         cards = list(Registry(storage, model).ancestors(*order, missing_ok=True))

@@ -17,20 +17,24 @@ log = logging.getLogger(__name__)
 
 
 class Suspected(NamedTuple):
-    """The strongest suspects, and hash -> thumbnail of those whose picture can be shown."""
+    """The strongest suspects (None: there is a list, and the asker may not read it), and hash -> thumbnail of those whose picture
+    can be shown."""
 
-    found: Strongest
+    found: Strongest | None
     thumbnails: dict[str, str]
 
 
 def find_suspected(storage: Storage, model: str, trusted: Collection[str], wanted: ReportSettings) -> Suspected | None:
-    """Finds what the newest list of a model says; None where nobody looked, and for a damaged list, which is named.
+    """Finds what the newest list of a model says; None where nobody looked or it is not known, and for a damaged list, which is
+    named.
 
     `trusted`: origins whose newer labels are people's word on a suspect, beside the answers that it asked for. Of each split as
     many get pictures as mistakes do, `report.cells` times `report.examples`.
     """
+    there = False
     try:
-        document = read_newest(storage, model) if is_any(storage, model) else None  # a stage's role may list, and not read
+        there = is_any(storage, model)  # a stage's role may list, and not read
+        document = read_newest(storage, model) if there else None
         if document is None:
             return None
         said = read_said(storage, document.suspects, trusted)
@@ -40,7 +44,7 @@ def find_suspected(storage: Storage, model: str, trusted: Collection[str], wante
         return None
     except RootError as error:  # the role of a gate on a cluster reads fewer places (docs/deploy.md)
         log.warning("labels that are likely wrong are left out: %s", error)
-        return None
+        return Suspected(None, {}) if there else None
     return Suspected(found, _show(storage, found, wanted.cells * wanted.examples))
 
 

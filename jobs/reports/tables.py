@@ -32,12 +32,12 @@ def write_csv(storage: Storage, model: str, evaluation_id: str, folder: Path) ->
     made = []
     for name, key in _tables(storage, model, evaluation_id).items():
         file = folder / f"{name}.csv"
-        file.write_text(as_csv(storage.read(key)), encoding="utf-8", newline="")
+        file.write_text(convert_to_csv(storage.read(key)), encoding="utf-8", newline="")
         made.append(str(file))
     return made
 
 
-def as_csv(parquet: bytes) -> str:
+def convert_to_csv(parquet: bytes) -> str:
     """A Parquet table as CSV. Texts that a spreadsheet would take for a formula are prefixed with '."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -47,11 +47,11 @@ def as_csv(parquet: bytes) -> str:
     writer = csv.writer(sink)
     writer.writerow(table.column_names)
     for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        writer.writerow([harmless(value) for value in row])
+        writer.writerow([make_harmless(value) for value in row])
     return sink.getvalue()
 
 
-def harmless(value: Any) -> Any:
+def make_harmless(value: Any) -> Any:
     """The value; a text that looks like a formula is prefixed with '."""
     return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA) else value
 

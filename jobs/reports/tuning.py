@@ -12,7 +12,7 @@ from contract import layout
 from contract.stores.store import Storage
 from contract.texts.figures import NOTHING, write_number, write_percent, write_setting
 from contract.tuning.documents import Search, TunedTrial, Tuning
-from jobs.reports.page import template
+from jobs.reports.page import render_template
 
 WIDE, NARROW, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 330, 200, 60, 12, 12, 24
 TEMPLATE = "search.html"
@@ -33,7 +33,8 @@ def render(tuning: Tuning) -> str:
              "loss": write_number(one.epochs[-1].loss, 4) if one.epochs else NOTHING,
              "accuracy": write_percent(one.epochs[-1].accuracy, 1) if one.epochs else NOTHING} for one in tuning.trials]
     importance = sorted((tuning.importance or {}).items(), key=lambda pair: -pair[1])
-    return template(TEMPLATE, {"t": tuning, "s": search, "names": names, "rows": rows, "best": best, "importance": importance,
+    return render_template(TEMPLATE, {"t": tuning, "s": search, "names": names, "rows": rows, "best": best,
+                               "importance": importance,
                                "best_rows": [(name, write_setting(best.config[name])) for name in names] if best else [],
                                "value": None if best is None else _write(search, best.value),
                                "order": draw_order(tuning), "curves": draw_curves(tuning),

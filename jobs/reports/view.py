@@ -17,7 +17,7 @@ from contract.texts.pictures_link import link_to_picture, link_to_pictures, link
 from contract.texts.words import name_top_k
 from jobs.evidence.sections import SECTIONS
 from jobs.reports import charts
-from jobs.reports.heatmap import heat_map
+from jobs.reports.heatmap import make_heat_map
 from jobs.reports.picture_drift import show_pictures
 from metrics.figure import ratio
 
@@ -43,12 +43,12 @@ NOISE_CHECKS = {  # metrics/noise/checks.py: what each expects, as the end of "I
     "gold where wrong": "gold votes are wrong as often where the model is wrong"}
 
 
-def interval(figure: Figure) -> str:
+def write_interval(figure: Figure) -> str:
     """Writes the interval of a share; why there is none, when there is none."""
     return figure_text.write_interval(figure) or figure.get("reason") or ""
 
 
-def edge(value: float | None) -> str:
+def write_edge(value: float | None) -> str:
     """An edge of confidence, 0.95; a dash for null."""
     return figure_text.write_number(value, 2)
 
@@ -64,19 +64,19 @@ def order_people(people: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[st
     return sorted(people, key=lambda row: places.get(row["version"], len(places)))
 
 
-FILTERS = {"percent": figure_text.write_share, "interval": interval, "number": figure_text.write_number, "edge": edge,
+FILTERS = {"percent": figure_text.write_share, "interval": write_interval, "number": figure_text.write_number, "edge": write_edge,
            "moment": figure_text.write_moment, "points": figure_text.write_change, "in_points": figure_text.write_points,
            "share": figure_text.write_percent, "size": figure_text.write_size,
            "bound": figure_text.write_bound, "gate_texts": write_gate, "test_text": say_test, "top_k": name_top_k,
            "count": figure_text.write_count, "figure": figure_text.write_figure, "cost": figure_text.write_cost,
            "price": figure_text.write_price,
            "chance": figure_text.write_chance,
-           "bar": charts.bar, "versions_in": order_as, "rows_in": order_people}
+           "bar": charts.draw_bar, "versions_in": order_as, "rows_in": order_people}
 NOTHING: dict[str, Any] = {"before": None, "lineage": [], "class_days": {}, "examples": [], "checking": {},
                            "unusual": {}, "erased": frozenset(), "first_holdout": None, "replays": [], "suspects": None}
 
 
-def newest_first(evaluation: Evaluation, decision: Mapping[str, Any] | None) -> list[str]:
+def order_versions(evaluation: Evaluation, decision: Mapping[str, Any] | None) -> list[str]:
     """The versions of an evaluation, the judged one first, then by number."""
     order = sorted(evaluation["versions"], key=_version_order, reverse=True)
     judged = decision and decision.get("version")
@@ -90,10 +90,11 @@ def page(evaluation: Evaluation, decision: Mapping[str, Any] | None,
     bound = find_bound(decision)
     versions = [_version(name, evaluation["versions"][name], beside["class_days"].get(name, {}),
                          beside["checking"].get(name))
-                for name in newest_first(evaluation, decision)]
+                for name in order_versions(evaluation, decision)]
     return {
         "evaluation": evaluation, "decision": decision, "rows": _rows(evaluation["rows"]), "versions": versions,
-        "trend": charts.trend(evaluation["trend"], bound), "narrow_trend": charts.trend(evaluation["trend"], bound, charts.PHONE),
+        "trend": charts.draw_trend(evaluation["trend"], bound),
+        "narrow_trend": charts.draw_trend(evaluation["trend"], bound, charts.PHONE),
         "trend_rows": evaluation["trend"][:-MOST_ROWS - 1:-1], "origin_text": ORIGIN_TEXT,
         "trend_omitted": max(len(evaluation["trend"]) - MOST_ROWS, 0), "open": OPEN, "open_days": OPEN_DAYS,
         "slices": evaluation["slices"][:MOST_ROWS], "slices_omitted": max(len(evaluation["slices"]) - MOST_ROWS, 0),
@@ -168,11 +169,11 @@ def _version(name: str, figures: Version, days: Mapping[str, Sequence[tuple[str,
              checking: Mapping[str, Any] | None = None) -> dict[str, Any]:
     classes = sorted(figures["per_class"], key=lambda row: (-sum(_count_mistakes(row)), row["label"]))
     shown, checked = classes[:MOST_CLASSES], classes[:MOST_CHECKED]
-    sparks = charts.sparks({row["label"]: days.get(row["label"], ()) for row in shown})
+    sparks = charts.draw_sparks({row["label"]: days.get(row["label"], ()) for row in shown})
     return {"name": name, **figures, "classes": [_class(row) for row in shown], "classes_omitted": len(classes) - len(shown),
-            "checked_omitted": len(classes) - len(checked), "sparks": sparks, "map": heat_map(figures["confusion"]),
+            "checked_omitted": len(classes) - len(checked), "sparks": sparks, "map": make_heat_map(figures["confusion"]),
             "quality": _quality(figures, [row["label"] for row in checked], checking),
-            "curve": charts.reliability(figures["calibration"]["reliability"])}
+            "curve": charts.draw_reliability(figures["calibration"]["reliability"])}
 
 
 def _count_mistakes(row: OfClass) -> tuple[int, int]:

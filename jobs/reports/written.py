@@ -12,7 +12,7 @@ from contract.errors import RootError
 from contract.settings import ReportSettings
 from contract.stores.store import Storage
 from jobs.reports.page import load, render
-from jobs.reports.sources import sources
+from jobs.reports.sources import read_sources
 
 SHOWN_PICTURE = re.compile(f'data-image="({ids.SHA256})"')
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def renew_report(storage: Storage, model: str, evaluation_id: str, settings: Rep
 
 def _render(storage: Storage, model: str, evaluation_id: str, settings: ReportSettings) -> str:
     evaluation, decision = load(storage, model, evaluation_id)
-    return render(evaluation, decision, sources(storage, evaluation, evaluation_id, decision, settings))
+    return render(evaluation, decision, read_sources(storage, evaluation, evaluation_id, decision, settings))
 
 
 def _shows_erased(storage: Storage, html: str) -> bool:

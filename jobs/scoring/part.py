@@ -82,7 +82,7 @@ def score_parts(at: task_store.Where, job: Job, parts: Iterator[Part]) -> Iterat
     storage = task_store.open_there(at)
     for part in parts:
         loaded = not is_loaded(storage, job)
-        yield score_part(storage, job, predictor(storage, job), part) | {"worker": os.getpid(), "loaded": int(loaded)}
+        yield score_part(storage, job, open_predictor(storage, job), part) | {"worker": os.getpid(), "loaded": int(loaded)}
 
 
 def is_loaded(storage: Storage, job: Job) -> bool:
@@ -94,7 +94,7 @@ def _key(storage: Storage, job: Job) -> tuple[str, str, str]:
     return storage.root, job.model, job.version
 
 
-def predictor(storage: Storage, job: Job) -> "Predictor":
+def open_predictor(storage: Storage, job: Job) -> "Predictor":
     """The version, loaded once in this process."""
     if _key(storage, job) not in _loaded:
         from inference.model.predictor import load_predictor
@@ -105,7 +105,7 @@ def predictor(storage: Storage, job: Job) -> "Predictor":
 
 
 @cache
-def redactor(name: str, takes_grey16: bool) -> "Redactor":
+def open_redactor(name: str, takes_grey16: bool) -> "Redactor":
     """The hook that redacts pictures, loaded once in this process."""
     from inference.model import redaction
 
@@ -119,14 +119,14 @@ def score_part(storage: Storage, job: Job, model: "Predictor", part: Part) -> di
     items = iter(part.items)
     with ThreadPoolExecutor(READERS) as pool:
         while batch := list(islice(items, job.batch)):
-            pictures = list(pool.map(lambda item: picture(storage, job, model, *item), batch))
+            pictures = list(pool.map(lambda item: fetch_picture(storage, job, model, *item), batch))
             errors += [{"uri": p.uri, "etag": p.etag, "reason": p.reason} for p in pictures if p.reason]
             rows += make_rows(job, model, part, [p for p in pictures if not p.reason])
     day = clock.day_of(clock.from_us(part.at))
     key = layout.row_file("predictions", day, _writer(part), part.first + 1, part.first + len(part.items))
     if rows and not was_packed(storage, "predictions", day, key):
         create_table(storage, key, PREDICTION.arrow(), rows)
-    create_table(storage, layout.scoring_done(job.model, job.version, part.plan, part.first), text_schema(ERROR), errors)
+    create_table(storage, layout.scoring_done(job.model, job.version, part.plan, part.first), make_text_schema(ERROR), errors)
     return {"scored": len(rows), "errors": errors, "file": key if rows else None}
 
 
@@ -135,7 +135,7 @@ def _writer(part: Part) -> str:
     return f"batch{hashlib.sha256(f'{part.listed} {part.plan} {part.at}'.encode()).hexdigest()[:12]}"
 
 
-def picture(storage: Storage, job: Job, model: "Predictor", uri: str, etag: str, size: int) -> Picture:
+def fetch_picture(storage: Storage, job: Job, model: "Predictor", uri: str, etag: str, size: int) -> Picture:
     """Fetches one image, strips its metadata, redacts and prepares it as the service does; stores it where the job says so."""
     from inference.model.own_decoder import load, take_in
     from inference.model.preprocess import inspect
@@ -150,7 +150,7 @@ def picture(storage: Storage, job: Job, model: "Predictor", uri: str, etag: str,
         info = inspect(taken, job.max_pixels)
         kept, extension = strip_metadata(taken, info)
         if job.redact is not None:
-            kept, extension = redactor(job.redact, job.redact_grey16).redact(kept), EXTENSION
+            kept, extension = open_redactor(job.redact, job.redact_grey16).redact(kept), EXTENSION
         sha256, prepared = hashlib.sha256(kept).hexdigest(), model.prepare(kept)
         if storage.exists(layout.erasure(sha256)):
             raise BadImage("it was erased on request (trueup forget)")
@@ -180,23 +180,23 @@ def make_rows(job: Job, model: "Predictor", part: Part, pictures: Sequence[Pictu
     if not pictures:
         return
     now, k = clock.now_us(), count_logged_classes(model, job.log_all_classes)
-    answers = model.probabilities(model.stack([p.prepared for p in pictures]))
+    answers = model.to_probabilities(model.ask([p.prepared for p in pictures]))
     for p, answer in zip(pictures, answers, strict=True):
         extension = p.extension if job.store_images else None
         row = make_prediction_row(model, model.top(answer, k), p.info, p.size, p.sha256, extension,
-                                  prediction_id=prediction_id(job, part.at, p), at=part.at, role="batch")
-        redacted_by = redactor(job.redact, job.redact_grey16).name if job.redact is not None else None
+                                  prediction_id=make_prediction_id(job, part.at, p), at=part.at, role="batch")
+        redacted_by = open_redactor(job.redact, job.redact_grey16).name if job.redact is not None else None
         yield row | {"recorded_at": max(now, part.at), "source_uri": p.uri, "redacted_by": redacted_by,
                      "decoded_by": p.decoded_by}
 
 
-def prediction_id(job: Job, at: int, p: Picture) -> str:
+def make_prediction_id(job: Job, at: int, p: Picture) -> str:
     """Makes the id of a prediction: the same for one image, version and plan, whichever task scores it."""
     entropy = hashlib.sha256("\n".join((job.model, job.version, p.uri, p.etag)).encode()).digest()[:10]
     return ids.uuid7(clock.from_us(at), entropy)
 
 
-def text_schema(names: Sequence[str]) -> "pa.Schema":
+def make_text_schema(names: Sequence[str]) -> "pa.Schema":
     """The schema of a table of text columns."""
     import pyarrow as pa
 

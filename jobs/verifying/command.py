@@ -17,7 +17,7 @@ from contract.documents.verification import conclude
 from contract.settings import Settings
 from contract.storage import open_root
 from contract.stores.local import LocalStorage
-from jobs.evaluation_request import ENGINES, spark_options
+from jobs.evaluation_request import ENGINES, list_spark_options
 from jobs.verifying.counts import OPTIONS
 from jobs.verifying.evaluation import verify_evaluation
 
@@ -31,7 +31,7 @@ def command(settings: Settings, model: str | None, evaluation_id: str, engine: s
     """Verifies one evaluation."""
     settings = with_options(settings, model=model)
     # What Spark needs is asked for only where it counts: on an s3:// root jars are looked for.
-    options = dict(OPTIONS) | ({"spark": spark_options(settings, ())} if engine == "spark" else {})
+    options = dict(OPTIONS) | ({"spark": list_spark_options(settings, ())} if engine == "spark" else {})
     checked = verify_evaluation(open_root(settings.need_root()), settings.need_model(), evaluation_id, engine,
                                 options)
     if into is not None:

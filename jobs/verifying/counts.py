@@ -5,18 +5,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib import import_module
-from math import floor
 from typing import TYPE_CHECKING, Any
 
-from contract import clock, jsonio, layout
-from contract.counts import RULES, TABLES, WEIGHT_SCALE, DayCounts
+from contract import jsonio, layout
+from contract.counts import RULES, TABLES, DayCounts
 from contract.counts_store import CountsDocument, read, to_parquet
 from contract.documents.evaluation import Evaluation
 from contract.documents.verification import DIFFERS, EQUAL, MISSING, UNKNOWN, Finding, compare, say
 from contract.errors import Mismatch, NotFound, TrueupError
 from contract.stores.store import Storage
 from jobs.engines import day_files
-from jobs.engines.question import DayFiles, Question, RawFile, Slice
+from jobs.engines.question import DayFiles, Question, RawFile, Slice, restore_question
 from jobs.engines.scores import LabelerScores
 from jobs.evaluation_request import ENGINES
 from jobs.verifying.raw_files import RawDay, look_at_day
@@ -96,7 +95,8 @@ def _read_day(storage: Storage, evaluation: Evaluation, day: str, name: str, sco
                                 f"{one.document.model}, {one.document.day}, {one.document.name}"))
         one.document = None
         return one
-    one.question = question_of(evaluation, one.document, scores)
+    consensus, slices = one.document.consensus, tuple(Slice(*declared) for declared in one.document.slices)
+    one.question = restore_question(evaluation, consensus, slices, scores)
     one.findings += _look_at_tables(storage, one.document, one.read)
     try:
         one.stored = read(storage, one.document)
@@ -118,15 +118,6 @@ def _look_at_tables(storage: Storage, document: CountsDocument, seen: set[str]) 
         equal = file == layout.counts_table(name, got)
         yield say(key, EQUAL if equal else DIFFERS, "as its name says" if equal else f"its content has another sha256 ({got}…) "
                   f"than its name says")
-
-
-def question_of(evaluation: Evaluation, document: CountsDocument, scores: LabelerScores | None = None) -> Question:
-    """What an engine was asked when it made these counts."""
-    consensus = evaluation["consensus"] or {"rule": "majority", "fit": None, "labeler_weights": {}}
-    weights = {who: floor(weight * WEIGHT_SCALE) for who, weight in consensus["labeler_weights"].items()}
-    return Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
-                    document.consensus, tuple(Slice(name, expression) for name, expression in document.slices), weights,
-                    evaluation["roles"], consensus["fit"], scores, evaluation["model_version"])
 
 
 def _recount(storage: Storage, days: Sequence[CheckedDay], engine: str, options: Mapping[str, Any]) -> None:
@@ -165,7 +156,7 @@ def _compare_day(one: CheckedDay) -> Finding:
     stored = one.stored
     told = {"inputs": document.inputs, "known_through": document.known_through, "next_future": document.next_future,
             "rows": document.rows, "rules": document.rules}
-    now = {"inputs": inputs_of(one), "known_through": counts.known_through, "next_future": counts.next_future,
+    now = {"inputs": digest_inputs(one), "known_through": counts.known_through, "next_future": counts.next_future,
            "rows": {name: counts.rows[name] for name in document.rows if name in counts.rows}, "rules": RULES}
     found = compare(one.key, told, now)
     for name in TABLES if stored else ():
@@ -189,7 +180,7 @@ def list_rows(table: "pa.Table") -> list[dict[str, Any]]:
             for row in table.to_pylist()]
 
 
-def inputs_of(one: CheckedDay) -> str:
+def digest_inputs(one: CheckedDay) -> str:
     """The hash under which the day's counts must lie, of the files that their document names."""
     assert one.document is not None and one.question is not None
     files = tuple(RawFile(key, int(size), etag, 0, 0, {}) for key, size, etag in one.document.files)

@@ -8,13 +8,12 @@ import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import floor
 from typing import Any, cast
 
-from contract import clock, jsonio, layout
-from contract.counts import RULES, WEIGHT_SCALE
+from contract import jsonio, layout
+from contract.counts import RULES
 from contract.counts_store import explain_rules, from_table_bytes, to_parquet
-from contract.documents.evaluation import Consensus, Evaluation, parse
+from contract.documents.evaluation import Evaluation, parse
 from contract.documents.rests_on import check_hashes
 from contract.documents.verification import DIFFERS, EQUAL, MISSING, TOLD, UNKNOWN, Finding, compare, say
 from contract.errors import DamagedDocument, NotFound, TrueupError
@@ -23,7 +22,7 @@ from contract.stores.recorded import PinnedStorage
 from contract.stores.store import Storage
 from jobs.count_window import find_background, name_evaluation
 from jobs.doubts import find_doubts
-from jobs.engines.question import Question
+from jobs.engines.question import Question, restore_question
 from jobs.engines.scores import LabelerScores
 from jobs.verifying.counts import OPTIONS, CheckedDay, Options, check_days, list_rows, render
 from jobs.verifying.evidence import Basis, remake
@@ -105,7 +104,9 @@ def _check_figures(storage: Storage, evaluation: Evaluation, evaluation_id: str,
         return
     window = WindowCounts.of(day.best for day in days if day.best is not None)
     try:
-        question, rules = _question(evaluation, days, scores), _rules(evaluation)
+        question = next((day.question for day in days if day.question), None) or restore_question(
+            evaluation, "scores" if scores else "majority", scores=scores)
+        rules = _rules(evaluation)
         recomputed = rebuild(storage, evaluation, window, question, rules)
     except TrueupError as error:
         found.findings.append(say(key, UNKNOWN, f"not computed again: {error}"))
@@ -150,17 +151,6 @@ def rebuild(storage: Storage, evaluation: Evaluation, window: WindowCounts, ques
 def _rules(evaluation: Evaluation) -> Rules:
     edges = evaluation.get("bucket_edges")
     return Rules(evaluation["accepted_ratio"], tuple(edges) if edges else None, evaluation["confidence"])
-
-
-def _question(evaluation: Evaluation, days: list[CheckedDay], scores: LabelerScores | None) -> Question:
-    named = next((day.question for day in days if day.question), None)
-    if named is not None:
-        return named
-    consensus: Consensus = evaluation["consensus"] or {"rule": "majority", "fit": None, "labeler_weights": {}}
-    weights = {who: floor(w * WEIGHT_SCALE) for who, w in consensus["labeler_weights"].items()}
-    return Question(evaluation["model"], clock.to_us(clock.parse_moment(evaluation["as_of"])), evaluation["role"],
-                    "scores" if scores else "majority", labeler_weights=weights, roles=evaluation["roles"],
-                    fit=consensus["fit"], scores=scores, version=evaluation["model_version"])
 
 
 def _pick_doubts(document: Evaluation) -> list[Any]:

@@ -9,9 +9,9 @@ from typing import Any
 from contract.policy import GatePolicy
 from contract.texts.figures import write_bound, write_count, write_figure, write_percent
 from metrics.figure import ratio
-from pipeline.gates.accuracy import SAID, accuracy_gate, need_labels, say_uneven
+from metrics.judging.verdicts import ARRIVING, NOT_JUDGED, TOO_FEW, UNEVEN, make_undecided
+from pipeline.gates.accuracy import SAID, judge_accuracy, need_labels, say_uneven
 from pipeline.gates.tally import AcceptedTally, Tally
-from pipeline.gates.verdicts import ARRIVING, NOT_JUDGED, TOO_FEW, UNEVEN, make_undecided
 
 NAME = "accepted_accuracy"
 
@@ -24,7 +24,7 @@ def judge_accepted(policy: GatePolicy, tally: Tally, arriving: bool = False) -> 
     if found is None:
         return [{"gate": NAME, "bound": bound, "n": 0, "verdict": NOT_JUDGED,
                  "sentence": "No thresholds hold for this version, so none of its answers is accepted unseen."}]
-    judged = accuracy_gate(policy.model_copy(update={"min_accuracy": bound, "window_days": []}), found.tally, arriving) or {}
+    judged = judge_accuracy(policy.model_copy(update={"min_accuracy": bound, "window_days": []}), found.tally, arriving) or {}
     row = judged | {"gate": NAME, "predictions": found.tally.predictions}
     if not found.tally.predictions or row["n"] < need_labels(policy):  # no data is for freshness to say
         late = ARRIVING if arriving else TOO_FEW

@@ -11,26 +11,26 @@ from typing import Any
 from contract.counts import ORIGINS
 from contract.policy import GatePolicy
 from contract.texts.figures import write_bound, write_figure
+from metrics.judging.verdicts import ARRIVING, FAIL, NO_DATA, PASS, TOO_FEW, UNDECIDED, UNEVEN
 from metrics.significance.exact_tests import divide_level
 from metrics.significance.share_of_origin import ENOUGH_KISH, is_uneven, judge_share
 from pipeline.gates.tally import Tally
-from pipeline.gates.verdicts import ARRIVING, FAIL, NO_DATA, PASS, TOO_FEW, UNDECIDED, UNEVEN
 
 LOOKS_PER_YEAR = 365
 SAID = {PASS: "above the bound of {bound}", FAIL: "below the bound of {bound}",
         UNDECIDED: "and the bound is {bound}: more labels would decide"}
 
 
-def accuracy_gates(policy: GatePolicy, tally: Tally, arriving: bool = False) -> list[dict[str, Any]]:
+def judge_accuracy_by_window(policy: GatePolicy, tally: Tally, arriving: bool = False) -> list[dict[str, Any]]:
     """The retraining gate: over the evaluation's window, or one for each window of the policy."""
     if policy.min_accuracy is None:
         return []
     windows = [(tally.windows[days], {"days": days}) for days in policy.window_days] or [(tally, {})]
-    gates = [(accuracy_gate(policy, of_window, arriving), days) for of_window, days in windows]
+    gates = [(judge_accuracy(policy, of_window, arriving), days) for of_window, days in windows]
     return [gate | days for gate, days in gates if gate is not None]
 
 
-def accuracy_gate(policy: GatePolicy, tally: Tally, arriving: bool = False) -> dict[str, Any] | None:
+def judge_accuracy(policy: GatePolicy, tally: Tally, arriving: bool = False) -> dict[str, Any] | None:
     """The retraining gate over one window, or None when the policy has no bound."""
     bound = policy.min_accuracy
     if bound is None:

@@ -11,25 +11,25 @@ from typing import Any
 
 from contract.policy import GatePolicy
 from contract.texts.figures import write_bound, write_figure
+from metrics.judging.verdicts import FAIL, NOT_JUDGED, PASS, UNDECIDED, UNNAMED, list_some
 from metrics.selection.origin_sums import Sums
 from metrics.significance.exact_tests import holm
 from metrics.significance.share_of_class import judge_counted, judge_weighted
 from pipeline.gates.accuracy import choose_origin
 from pipeline.gates.tally import RightCount, Tally
-from pipeline.gates.verdicts import FAIL, NOT_JUDGED, PASS, UNDECIDED, UNNAMED, list_some
 
 Row = dict[str, Any]
 Member = tuple[str, float, list[Row]]
 
 
-def family_gates(policy: GatePolicy, tally: Tally) -> list[dict[str, Any]]:
+def judge_classes_and_slices(policy: GatePolicy, tally: Tally) -> list[dict[str, Any]]:
     """The gates of classes and slices that the policy has a bound for."""
     slices = {f"{name}={value}": share for (name, value), share in tally.slices.items()}
     wanted = (("class_recall", policy.min_class_recall, tally.recall),
               ("class_precision", policy.min_class_precision, tally.precision),
               ("slices", policy.min_slice_accuracy, slices))
     weighted = _find_weighted(policy, tally)
-    return family([(name, bound, _weigh(name, bound, shares, weighted, policy) if weighted is not None else
+    return judge_family([(name, bound, _weigh(name, bound, shares, weighted, policy) if weighted is not None else
                     _count(name, bound, shares, tally.unnamed, policy))
                    for name, bound, shares in wanted if bound is not None], policy)
 
@@ -62,7 +62,7 @@ def _weigh(name: str, bound: float, shares: Mapping[str, RightCount], sums: Mapp
     return rows
 
 
-def family(members: list[Member], policy: GatePolicy) -> list[dict[str, Any]]:
+def judge_family(members: list[Member], policy: GatePolicy) -> list[dict[str, Any]]:
     """One gate for each member; a member fails when Holm's test over all of them rejects one of its rows.
 
     A class that is neither clearly below the bound nor clearly above is listed as undecided, and does not block; one that

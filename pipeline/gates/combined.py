@@ -9,10 +9,7 @@ from typing import Any
 
 from contract.policy import GatePolicy
 from contract.texts.figures import write_bound, write_figure
-from metrics.significance.share_of_origin import invert_test, is_uneven, p_of_share
-from pipeline.gates.accuracy import SAID, find_level, need_labels, say_uneven
-from pipeline.gates.tally import Tally
-from pipeline.gates.verdicts import (
+from metrics.judging.verdicts import (
     ARRIVING,
     FAIL,
     NO_COMBINED,
@@ -23,12 +20,15 @@ from pipeline.gates.verdicts import (
     UNEVEN,
     make_undecided,
 )
+from metrics.significance.share_of_origin import invert_test, is_uneven, p_of_share
+from pipeline.gates.accuracy import SAID, find_level, need_labels, say_uneven
+from pipeline.gates.tally import Tally
 
 EMPTY = {"right": 0, "n": 0, "weighted": True, "value": None, "low": None, "high": None, "n_effective": 0.0, "size": 0.0,
          "p": None, "level_low": None, "level_high": None}
 
 
-def combined_gates(policy: GatePolicy, tally: Tally, evaluation: Mapping[str, Any], version: str,
+def judge_combined_by_window(policy: GatePolicy, tally: Tally, evaluation: Mapping[str, Any], version: str,
                    arriving: bool = False) -> list[dict[str, Any]]:
     """The gate over the evaluation's window, or one for each window of the policy; none without a bound."""
     if policy.min_accuracy is None:

@@ -9,8 +9,7 @@ from typing import Any
 
 from contract import clock
 from contract.policy import GatePolicy
-from pipeline.gates.tally import Tally
-from pipeline.gates.verdicts import (
+from metrics.judging.verdicts import (
     NO_DATA,
     NOT_JUDGED,
     OTHER_ROLE,
@@ -20,6 +19,7 @@ from pipeline.gates.verdicts import (
     STALE,
     UNDECIDED,
 )
+from pipeline.gates.tally import Tally
 
 
 def judge_scope(evaluation: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -12,18 +12,7 @@ from typing import Any
 
 from contract import clock
 from contract.policy import GatePolicy
-from pipeline.gates import labels_needed
-from pipeline.gates.accepted import judge_accepted
-from pipeline.gates.accuracy import accuracy_gates
-from pipeline.gates.classes import family_gates
-from pipeline.gates.combined import combined_gates
-from pipeline.gates.conditions import judge_completeness, judge_freshness, judge_scope
-from pipeline.gates.fragile import Without, mark_fragile
-from pipeline.gates.optional import judge_optional
-from pipeline.gates.overrides import apply_override, tell_overrides
-from pipeline.gates.pictures import judge_pictures
-from pipeline.gates.tally import Tally
-from pipeline.gates.verdicts import (
+from metrics.judging.verdicts import (
     BUDGET,
     COOLING,
     EXIT_CODES,
@@ -34,6 +23,17 @@ from pipeline.gates.verdicts import (
     UNDECIDED,
     combine,
 )
+from pipeline.gates import labels_needed
+from pipeline.gates.accepted import judge_accepted
+from pipeline.gates.accuracy import judge_accuracy_by_window
+from pipeline.gates.classes import judge_classes_and_slices
+from pipeline.gates.combined import judge_combined_by_window
+from pipeline.gates.conditions import judge_completeness, judge_freshness, judge_scope
+from pipeline.gates.fragile import Without, mark_fragile
+from pipeline.gates.optional import judge_optional
+from pipeline.gates.overrides import apply_override, tell_overrides
+from pipeline.gates.pictures import judge_pictures
+from pipeline.gates.tally import Tally
 
 GATES = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial", "calibration",
          "drift", "picture_drift", "cost", "accepted_accuracy", "coverage", "audit_labels")
@@ -73,9 +73,9 @@ def judge(policy: GatePolicy, evaluation: Mapping[str, Any], live: str, tally: T
     """All gates, each with a person's word where there is one, and the conditions behind them."""
     as_of = evaluation["as_of"]
     arriving = _is_arriving(evaluation, live)
-    accuracy = (combined_gates(policy, tally, evaluation, live, arriving) if policy.estimate == "combined" else
-                accuracy_gates(policy, tally, arriving))
-    judged = [*accuracy, *family_gates(policy, tally),
+    accuracy = (judge_combined_by_window(policy, tally, evaluation, live, arriving) if policy.estimate == "combined" else
+                judge_accuracy_by_window(policy, tally, arriving))
+    judged = [*accuracy, *judge_classes_and_slices(policy, tally),
               *judge_optional(policy, tally), *judge_pictures(policy, evaluation, [live, *same]),
               *judge_accepted(policy, tally, arriving)]
     gates = [apply_override(mark_fragile(policy, gate, tally, without), overrides, as_of) for gate in judged]

@@ -13,12 +13,12 @@ from typing import Any
 
 from contract.policy import GatePolicy
 from contract.texts.figures import write_count, write_percent
+from metrics.judging.verdicts import FAIL, FRAGILE, PASS, UNDECIDED
 from metrics.selection.origin_sums import Sums
 from metrics.significance.share_of_origin import is_uneven, judge_share
 from pipeline.gates.accuracy import need_labels
-from pipeline.gates.classes import family_gates
+from pipeline.gates.classes import judge_classes_and_slices
 from pipeline.gates.tally import Tally, add_changes
-from pipeline.gates.verdicts import FAIL, FRAGILE, PASS, UNDECIDED
 
 FRAGILE_P = 0.05
 MOST_NAMED = 3
@@ -63,7 +63,7 @@ def _recount_accuracy(policy: GatePolicy, gate: Mapping[str, Any], tally: Tally,
 def _recount_classes(policy: GatePolicy, gate: Mapping[str, Any], tally: Tally, person: Without) -> dict[str, Any] | None:
     """The same of a gate over classes: a fail flips when no class that fails still does, a pass when one that passed does
     not."""
-    again = next(g for g in family_gates(policy, add_changes(tally, person.change)) if g["gate"] == gate["gate"])
+    again = next(g for g in judge_classes_and_slices(policy, add_changes(tally, person.change)) if g["gate"] == gate["gate"])
     rows = {row["label"]: row for row in again["classes"] if row["n_effective"] >= policy.min_class_support}
     of_verdict = [row["label"] for row in gate["classes"] if row["verdict"] == gate["verdict"]]
     flipped = [rows[x] for x in of_verdict if x in rows and _flips(gate["verdict"], rows[x], gate["bound"])]

@@ -14,13 +14,13 @@ from typing import Any
 
 from contract.policy import GatePolicy
 from contract.texts.figures import write_percent
+from metrics.judging.verdicts import FRAGILE, UNDECIDED, UNEVEN
 from metrics.significance import power
 from metrics.significance.exact_tests import divide_level
 from metrics.significance.power import MOST, POWER
 from metrics.significance.share_of_origin import ENOUGH_KISH
 from pipeline.gates.accuracy import need_labels
 from pipeline.gates.tally import RightCount, Tally
-from pipeline.gates.verdicts import FRAGILE, UNDECIDED, UNEVEN
 
 MOST_ROWS = 200
 PLANNABLE = ("accuracy", "class_recall", "class_precision", "slices", "drop_from_baseline", "drop_from_trivial")

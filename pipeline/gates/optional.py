@@ -13,23 +13,23 @@ from contract.texts.gates import write_gate
 from metrics.calibration import error_figure
 from metrics.drift import divergence_figure
 from metrics.figure import independent_difference, ratio
+from metrics.judging.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, UNEVEN, judge_interval, make_undecided
 from metrics.significance.paired import Paired
 from metrics.significance.share_of_origin import is_uneven
 from pipeline.gates.accuracy import choose_origin, need_labels
 from pipeline.gates.tally import RightCount, Tally
-from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW, UNDECIDED, UNEVEN, by_interval, make_undecided
 
 WORDS = {PASS: "it holds the bound", FAIL: "it is beyond the bound", UNDECIDED: "more labels would decide"}
 
 
 def judge_optional(policy: GatePolicy, tally: Tally) -> list[dict[str, Any]]:
     """The added gates that the policy has a bound for, in one order."""
-    made = (baseline_gate(policy, tally), judge_trivial(policy, tally), calibration_gate(policy, tally),
-            drift_gate(policy, tally), cost_gate(policy, tally), coverage_gate(policy, tally), audit_gate(policy, tally))
+    made = (judge_baseline(policy, tally), judge_trivial(policy, tally), judge_calibration(policy, tally),
+            judge_drift(policy, tally), judge_cost(policy, tally), judge_coverage(policy, tally), judge_audit(policy, tally))
     return [gate for gate in made if gate is not None]
 
 
-def baseline_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+def judge_baseline(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     """Accuracy minus the baseline's: two independent samples (Newcombe)."""
     if policy.max_drop_from_baseline is None:
         return None
@@ -62,7 +62,7 @@ def judge_trivial(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     return _judge(row, pairs.difference(policy.confidence), f"Accuracy minus that of always answering {label!r}")
 
 
-def calibration_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+def judge_calibration(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     """The expected calibration error with the margin of its sampling noise."""
     if policy.max_calibration_error is None:
         return None
@@ -72,7 +72,7 @@ def calibration_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     return _judge_at_most(row | {"n": found["n"]}, error_figure(found["ece"], found["margin"]), "The calibration error")
 
 
-def drift_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+def judge_drift(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     """The divergence of predicted classes, with what chance may have moved it by."""
     if policy.max_drift is None:
         return None
@@ -83,7 +83,7 @@ def drift_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
                           f"The drift of predicted classes on {found.get('day', 'the newest day')}")
 
 
-def cost_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+def judge_cost(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     """What mistakes cost per 1,000 predictions, over the rows that the accuracy gate judges."""
     if policy.max_cost_per_1000 is None:
         return None
@@ -98,7 +98,7 @@ def cost_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     return _judge_at_most(row, tally.costs[origin], f"What its mistakes cost, over {n:,} trusted labels ({origin}),")
 
 
-def coverage_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+def judge_coverage(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     """The share of predictions with a trusted label: below the bound nothing can be told, which is no failure."""
     if policy.min_coverage is None:
         return None
@@ -112,7 +112,7 @@ def coverage_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     return row | ({"verdict": PASS, "sentence": said} if enough else make_undecided(TOO_FEW, said))
 
 
-def audit_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
+def judge_audit(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
     """Labels of the blind random audit: below the bound nothing can be told."""
     if policy.min_audit_labels is None:
         return None
@@ -123,14 +123,14 @@ def audit_gate(policy: GatePolicy, tally: Tally) -> dict[str, Any] | None:
 
 
 def _judge(row: dict[str, Any], figure: Mapping[str, Any], what: str) -> dict[str, Any]:
-    verdict = by_interval(figure["low"], figure["high"], row["bound"])
+    verdict = judge_interval(figure["low"], figure["high"], row["bound"])
     reason = {"reason": TOO_FEW} if verdict == UNDECIDED else {}
     sentence = f"{what} is {write_points(figure)}, the bound is {write_change(row['bound'])}: {WORDS[verdict]}."
     return row | {**figure, "verdict": verdict, **reason, "sentence": sentence}
 
 
 def _judge_at_most(row: dict[str, Any], figure: Mapping[str, Any], what: str) -> dict[str, Any]:
-    verdict = by_interval(-figure["high"], -figure["low"], -row["bound"])
+    verdict = judge_interval(-figure["high"], -figure["low"], -row["bound"])
     reason = {"reason": TOO_FEW} if verdict == UNDECIDED else {}
     value, between, bound = write_gate(row | dict(figure))
     sentence = f"{what} is {value} ({between}), the bound is {bound}: {WORDS[verdict]}."

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.gates.verdicts import NO_DATA, PASS, STALE
+from metrics.judging.verdicts import NO_DATA, PASS, STALE
 
 NEVER = (NO_DATA, STALE)  # nobody's word says how a model does of which nothing is known
 

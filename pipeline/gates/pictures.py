@@ -11,7 +11,15 @@ from contract.evidence.pictures import OfMeasure, PictureDay
 from contract.measured.measures import NAMED
 from contract.policy import GatePolicy
 from contract.texts.gates import write_gate
-from pipeline.gates.verdicts import FAIL, NO_BASELINE, PASS, TOO_FEW_PICTURES, UNDECIDED, by_interval, make_undecided
+from metrics.judging.verdicts import (
+    FAIL,
+    NO_BASELINE,
+    PASS,
+    TOO_FEW_PICTURES,
+    UNDECIDED,
+    judge_interval,
+    make_undecided,
+)
 
 WORDS = {PASS: "they hold the bound", FAIL: "they are beyond the bound", UNDECIDED: "more pictures would decide"}
 
@@ -61,4 +69,4 @@ def _find_reach(verdict: str) -> Any:
 
 
 def _judge_measure(figure: OfMeasure, bound: float) -> str:
-    return by_interval(-(figure["high"] or 0.0), -(figure["low"] or 0.0), -bound)
+    return judge_interval(-(figure["high"] or 0.0), -(figure["low"] or 0.0), -bound)

@@ -9,14 +9,14 @@ from typing import Any
 
 from contract.policy import GatePolicy
 from contract.texts.figures import write_count
-from pipeline.gates.promotion import of_assessment
-from pipeline.gates.verdicts import TOO_FEW, UNDECIDED
+from metrics.judging.promotion import judge_assessment
+from metrics.judging.verdicts import TOO_FEW, UNDECIDED
 
 SHADOW_ROWS = "labelled predictions of the shadow"
 
 
-def of_shadow(policy: GatePolicy, evaluation: Mapping[str, Any], live: Sequence[str], candidate: str) -> dict[str, Any]:
-    """The decision on a candidate from an evaluation: as `of_assessment`, with `agreement` and the predictions both answered.
+def judge_shadow(policy: GatePolicy, evaluation: Mapping[str, Any], live: Sequence[str], candidate: str) -> dict[str, Any]:
+    """The decision on a candidate from an evaluation: as `judge_assessment`, with `agreement` and the predictions both answered.
 
     `live`: the live version, then its formats. It is compared with the one of these that answered most predictions beside
     the candidate, which `answered` names.
@@ -30,7 +30,7 @@ def of_shadow(policy: GatePolicy, evaluation: Mapping[str, Any], live: Sequence[
         return {"verdict": UNDECIDED, "promote": False, "reason": TOO_FEW, "candidate": candidate,
                 "answered": answered, "rows": pair["rows"] if pair else 0, "agreement": pair["agreement"] if pair else None,
                 "sentence": _say_missing(policy, asked, answered, candidate, pair)}
-    decision = of_assessment(policy.model_copy(update={"min_held_out": asked, "max_forgetting": None}), pair, rows=SHADOW_ROWS)
+    decision = judge_assessment(policy.model_copy(update={"min_held_out": asked, "max_forgetting": None}), pair, rows=SHADOW_ROWS)
     return decision | {"candidate": candidate, "answered": answered, "rows": pair["rows"], "agreement": pair["agreement"]}
 
 

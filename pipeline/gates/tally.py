@@ -133,7 +133,7 @@ def tally_of_rows(rows: Iterable[Mapping[str, Any]], trusted: Sequence[str], cla
             continue
         share = RightCount(row["n"] if row["label"] == row["predicted"] else 0, row["n"])
         _put(origins, row["origin"], share)
-        weights[row["origin"]] = weights.get(row["origin"], Sums()) + (sums := sums_of_row(row))
+        weights[row["origin"]] = weights.get(row["origin"], Sums()) + (sums := sum_row(row))
         if row["origin"] not in trusted:
             continue
         kinds = of_class.setdefault(row["origin"], {})
@@ -155,7 +155,7 @@ def _rows(cells: "pa.Table", version: str) -> list[dict[str, Any]]:
     return sum_by(ours, ["origin", "label", "predicted"], WEIGHTS).to_pylist()
 
 
-def sums_of_row(row: Mapping[str, Any]) -> Sums:
+def sum_row(row: Mapping[str, Any]) -> Sums:
     """The sums of rows of one label and predicted label, from their counts and weights."""
     weight, squared = int(row["sum_weight"] or 0), int(row["sum_weight_squared"] or 0)
     if row["label"] != row["predicted"]:
@@ -181,7 +181,7 @@ def tally_of(policy: GatePolicy, days: Sequence[DayCounts], window: Mapping[str,
     tables, trusted = add(days)[0], policy.trusted_origins
     cells = tables["cells"]
     whole = tally(cells, version, trusted, classes)
-    slices = slice_sums(tables["slices"], version, trusted) if policy.min_slice_accuracy is not None else {}
+    slices = sum_slices(tables["slices"], version, trusted) if policy.min_slice_accuracy is not None else {}
     for origin, found in slices.items():
         whole.of_class.setdefault(origin, {})["slices"] = found
     return Tally(
@@ -245,7 +245,7 @@ def find_first_day(last: str, n: int) -> str:
     return (date.fromisoformat(last) - timedelta(days=n - 1)).isoformat()
 
 
-def slice_sums(table: "pa.Table", version: str, trusted: Sequence[str]) -> dict[str, dict[Any, Sums]]:
+def sum_slices(table: "pa.Table", version: str, trusted: Sequence[str]) -> dict[str, dict[Any, Sums]]:
     """Origin -> (slice, value) -> the sums of its labelled rows; rows without a value are no group of their own."""
     import pyarrow.compute as pc
 
@@ -253,7 +253,7 @@ def slice_sums(table: "pa.Table", version: str, trusted: Sequence[str]) -> dict[
     found: dict[str, dict[Any, Sums]] = {}
     for row in sum_by(ours, ["slice", "value", "origin", "predicted", "label"], WEIGHTS).to_pylist():
         if row["origin"] in trusted and row["value"] is not None:
-            _put_sums(found, row["origin"], (row["slice"], row["value"]), sums_of_row(row))
+            _put_sums(found, row["origin"], (row["slice"], row["value"]), sum_row(row))
     return found
 
 

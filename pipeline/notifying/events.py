@@ -31,7 +31,7 @@ from contract.registry import Registry
 from contract.runs import AWAITING, Runs
 from contract.storage import find_root_id
 from contract.stores.store import Storage
-from pipeline.gates.verdicts import STALE
+from metrics.judging.verdicts import STALE
 
 LOOK_BACK = 200  # evaluations of the last days, and runs, that are read
 LOOK_BEFORE = 20  # older evaluations that are searched for the verdict before

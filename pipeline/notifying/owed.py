@@ -102,7 +102,7 @@ class Post:
 
 
 @contextmanager
-def sending_afterwards(storage: Storage, settings: Settings) -> Iterator[None]:
+def send_afterwards(storage: Storage, settings: Settings) -> Iterator[None]:
     """Sends what is owed of the settings' model when the block ends, also by an error, which then goes on."""
     try:
         yield

@@ -13,7 +13,7 @@ from contract.documents.history import HistoryEntry, Signature
 from contract.documents.verification import BAD, DIFFERS, EQUAL, MISSING, TOLD, UNHASHED, UNKNOWN, Finding, say
 from contract.errors import DamagedDocument, Mismatch, NoSuchModel, NotFound
 from contract.stores.store import Storage, create_if_absent
-from pipeline.verifying.signature import is_signed, read_public_key, short_name, sign
+from pipeline.verifying.signature import is_signed, read_public_key, shorten_key, sign
 
 NAME = re.compile(r"([0-9]{8,})\.json")
 UNSIGNED = "no record is signed: whoever can write the bucket can write the whole history anew"
@@ -121,7 +121,7 @@ def _check_signatures(storage: Storage, model: str, chain: Chain, public_key: by
         return found
     head = layout.history(model).format(max(chain.hashes))
     if wanted is not None and not valid:
-        found.append(say(head, UNKNOWN, f"no record is signed by the key {short_name(wanted)}"))
+        found.append(say(head, UNKNOWN, f"no record is signed by the key {shorten_key(wanted)}"))
     elif not valid:
         found.append(say(head, TOLD, UNSIGNED))
     elif max(valid) < max(chain.hashes):
@@ -130,14 +130,14 @@ def _check_signatures(storage: Storage, model: str, chain: Chain, public_key: by
 
 
 def _check_signature(key: str, model: str, made: Signature, chain: Chain, wanted: str | None) -> Finding:
-    if made.model != model or key != layout.history_signatures(model, made.seq, short_name(made.public_key)):
+    if made.model != model or key != layout.history_signatures(model, made.seq, shorten_key(made.public_key)):
         return say(key, DIFFERS, f"of record {made.seq} of {made.model}, and lies at another place")
     if not is_signed(made.public_key, made.signature, made.signed_bytes()):
         return say(key, DIFFERS, "the signature is not one of this key for this content")
     if chain.hashes.get(made.seq) != made.record_sha256:
         return say(key, DIFFERS, f"signed was a record {made.seq} with the sha256 {made.record_sha256}, the one there has "
                    f"{chain.hashes.get(made.seq)}")
-    whose = "the key that you named" if made.public_key == wanted else f"the key {short_name(made.public_key)}, which stands " \
+    whose = "the key that you named" if made.public_key == wanted else f"the key {shorten_key(made.public_key)}, which stands " \
         "beside it: compare that with the signer's"
     return say(key, EQUAL, f"record {made.seq} was signed by {made.by} at {made.at} with {whose}")
 
@@ -156,5 +156,5 @@ def sign_history(storage: Storage, model: str, private_pem: bytes, by: str) -> S
     unsigned = Signature(model=model, seq=seq, record_sha256=chain.hashes[seq], at=clock.iso(clock.now()), by=by)
     public_key, signature = sign(private_pem, unsigned.signed_bytes())
     made = unsigned.model_copy(update={"public_key": public_key, "signature": signature})
-    key = layout.history_signatures(model, seq, short_name(public_key))
+    key = layout.history_signatures(model, seq, shorten_key(public_key))
     return made if create_if_absent(storage, key, made.to_bytes()) else Signature.load(storage, key)

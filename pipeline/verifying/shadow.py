@@ -7,7 +7,7 @@ from contract.evaluations import read_evaluation
 from contract.policy import GatePolicy
 from contract.runs import Plan, parse_number
 from contract.stores.store import Storage
-from pipeline.gates.shadow import of_shadow
+from pipeline.gates.shadow import judge_shadow
 
 OF_THE_STAGE = ("evaluation", "made_by")  # what a run notes beside the decision
 
@@ -31,7 +31,7 @@ def verify_shadow(storage: Storage, model: str, n: int) -> tuple[list[Finding], 
         plan = Plan.load(storage, layout.runs(model).format(n))
         evaluation = read_evaluation(storage, model, str(told["evaluation"]))
         answered = str(told.get("answered") or plan.live)  # an earlier release compared with the live version alone
-        again = of_shadow(GatePolicy(**plan.settings["gates"]), evaluation, [answered], str(told["candidate"]))
+        again = judge_shadow(GatePolicy(**plan.settings["gates"]), evaluation, [answered], str(told["candidate"]))
     except (TrueupError, ValueError, KeyError, TypeError) as error:
         return [say(key, UNKNOWN, f"not decided again: {type(error).__name__}: {error}")], maker
     kept = {name: told[name] for name in OF_THE_STAGE}

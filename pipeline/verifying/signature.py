@@ -46,7 +46,7 @@ def is_signed(public_key: str, signature: str, message: bytes) -> bool:
     return True
 
 
-def short_name(public_key: str) -> str:
+def shorten_key(public_key: str) -> str:
     """What a key is called for short: its first 16 hex digits."""
     return public_key[:16]
 

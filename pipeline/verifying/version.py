@@ -20,8 +20,8 @@ from contract.registry import Registry
 from contract.runs import Plan, parse_number
 from contract.stores.hashing import hash_object
 from contract.stores.store import Storage
+from metrics.judging.promotion import judge_assessment
 from metrics.significance.paired import Paired
-from pipeline.gates.promotion import of_assessment
 from pipeline.verifying.dataset import verify_dataset
 from pipeline.verifying.history import Chain
 from pipeline.verifying.shadow import verify_shadow
@@ -192,7 +192,7 @@ def _find_pairs(value: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, 
 def _verify_promotion(key: str, plan: Plan, assessment: Mapping[str, Any], promotion: Mapping[str, Any]) -> Finding:
     asked = plan.settings.get("promotion") or {}
     try:
-        again = of_assessment(GatePolicy(**plan.settings["gates"]), assessment, asked.get("min_accuracy"),
+        again = judge_assessment(GatePolicy(**plan.settings["gates"]), assessment, asked.get("min_accuracy"),
                               max_ece=asked.get("max_ece"))
     except (TrueupError, ValueError, KeyError, TypeError, AttributeError) as error:
         return say(key, UNKNOWN, f"not decided again: {type(error).__name__}: {error}")

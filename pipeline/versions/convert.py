@@ -20,8 +20,8 @@ from contract.registry import Registry, check_version
 from contract.sequence import NumberedDocuments
 from contract.settings import Settings
 from contract.texts.figures import write_size
-from pipeline.gates.promotion import of_assessment
-from pipeline.gates.verdicts import EXIT_CODES, FAIL, PASS
+from metrics.judging.promotion import judge_assessment
+from metrics.judging.verdicts import EXIT_CODES, FAIL, PASS
 from pipeline.running import stages
 from pipeline.running.local import ProcessRunner, Runner
 from pipeline.versions.shared import BY, MODEL, VERSION, open_registry
@@ -75,8 +75,9 @@ def assess(runner: Runner, settings: Settings, registry: Registry, made: dict[st
     document -> its sha256."""
     argv = ["--root", registry.storage.root, "--model", registry.model, "--candidate", made["version"], "--live", made["parent"],
             *(["--dataset", dataset] if dataset else [])]
-    assessment = runner.run(stages.ASSESS, argv, _settings(settings)).document
-    decision = of_assessment(_choose_policy(settings.gates, registry, made["parent"], margin), assessment,
+    assessment = dict(runner.run(stages.ASSESS, argv, _settings(settings)).document)
+    assessment.pop("judged", None)  # as a candidate for promotion, by another margin
+    decision = judge_assessment(_choose_policy(settings.gates, registry, made["parent"], margin), assessment,
                              settings.promotion.min_accuracy, max_ece=settings.promotion.max_ece)
     kept = NumberedDocuments(registry.storage, layout.assessments(registry.model, made["version"]))
     key = kept.key(kept.add(assessment | {"margin": margin, "decision": decision}))

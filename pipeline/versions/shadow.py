@@ -14,8 +14,8 @@ from contract.evaluations import find_newest_to_judge, read_evaluation
 from contract.registry import check_version
 from contract.settings import Settings
 from contract.texts.figures import write_count, write_figure
-from pipeline.gates.shadow import of_shadow
-from pipeline.gates.verdicts import EXIT_CODES
+from metrics.judging.verdicts import EXIT_CODES
+from pipeline.gates.shadow import judge_shadow
 from pipeline.versions.shared import MODEL, open_registry
 
 
@@ -36,7 +36,7 @@ def shadow_command(settings: Settings, model: str | None, version: str | None, e
     evaluation_id = evaluation_id or find_newest_to_judge(registry.storage, registry.model)
     evaluation = read_evaluation(registry.storage, registry.model, evaluation_id)
     live, newest = registry.live(), registry.newest()
-    decision = of_shadow(settings.gates, evaluation, list_answering(newest.state if newest else None), check_version(named))
+    decision = judge_shadow(settings.gates, evaluation, list_answering(newest.state if newest else None), check_version(named))
     code = EXIT_CODES[decision["verdict"]]
     document = {"model": registry.model, "live": live, "evaluation": evaluation_id, **decision, "exit_code": code}
     return Outcome(code, document, write_text(decision))

@@ -22,10 +22,10 @@ from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.stores.store import Storage
 from metrics import label_delay
+from metrics.judging.verdicts import combine
 from pipeline.gates.decide import judge
 from pipeline.gates.recounted import list_without
 from pipeline.gates.tally import Tally, find_first_day, tally_of, tally_of_rows
-from pipeline.gates.verdicts import combine
 from pipeline.whatif.past import Past
 from pipeline.whatif.sliding import SlidingSums
 from pipeline.whatif.stored import StoredCounts

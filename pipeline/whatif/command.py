@@ -20,7 +20,7 @@ from contract.rows.models import require_model
 from contract.settings import Settings
 from contract.stores.store import Storage
 from contract.texts.figures import write_count
-from pipeline.gates.verdicts import UNDECIDED
+from metrics.judging.verdicts import UNDECIDED
 from pipeline.running.local import ProcessRunner
 from pipeline.running.stages import COUNT_THEN
 from pipeline.whatif.calendar import Judge, Tallies, choose_counts, sum_up

@@ -46,7 +46,7 @@ from tests.jobs.pictures import pictures_root
 from tests.pipeline.conftest import fake_stages, replace_retraining  # noqa: F401
 from tests.pipeline.roots import DAY, MODEL, make_root, put_rows, write_version
 from tests.training.tuning.conftest import made  # noqa: F401
-from training.train import checkpoint_folder
+from training.train import choose_checkpoint_folder
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/12345678-1234-1234-1234-123456789012"
 OF_KEY = {"s3:GetObject": "kms:Decrypt", "s3:PutObject": "kms:GenerateDataKey"}
@@ -318,7 +318,7 @@ def test_a_search_asks_what_the_role_of_training_allows(server, root, made):  # 
 def test_checkpoints_may_be_cleared_wherever_a_training_has_them():
     base, statements = "arn:aws:s3:::my-bucket/pre/", access.make_statements("train", "s3://my-bucket/pre")
     for run_key in (None, f"{MODEL}/3", "search 0123456789abcdef trial 2"):
-        folder = checkpoint_folder(MODEL, "2", run_key)
+        folder = choose_checkpoint_folder(MODEL, "2", run_key)
         for action in ("s3:PutObject", "s3:GetObject", "s3:DeleteObject"):
             assert allowing(statements, Asked(action, f"{base}{folder}0123/final.json")), (action, folder)
     assert not allowing(statements, Asked("s3:DeleteObject", f"{base}{layout.history('checkpoints').format(1)}"))

@@ -11,7 +11,7 @@ from contract.storage import open_root
 from jobs.evaluate import main as evaluate
 from jobs.reports.page import render
 from jobs.reports.replay import write_replay_page
-from jobs.reports.sources import sources
+from jobs.reports.sources import read_sources
 from tests.inference.serving import serving
 from tests.jobs.replayed_root import AS_OF, make, replay_here
 
@@ -53,7 +53,7 @@ def test_a_report_of_the_window_names_the_replay(replayed, capsys):
     section = page[page.index('id="s-replays"'):page.index('id="s-lineage"')]
     assert f"/reports/replays/m/{replay_id}/report.html" in section and "2026-11-10 to 2026-11-11" in section
     other = read_evaluation(open_root(root), "m", name) | {"window": {"from": "2026-12-01", "to": "2026-12-02"}}
-    found = sources(open_root(root), other, name, None, load(root=root, model="m").report)
+    found = read_sources(open_root(root), other, name, None, load(root=root, model="m").report)
     assert found["replays"] == [] and 'id="s-replays"' not in render(other, None, found)
 
 

@@ -59,7 +59,8 @@ def request(root):
 
 def compute_here(storage, job, waiting, _):
     """The parts in this process, in order."""
-    return [part.replay_part(storage, job, part.predictor(storage, job), one) | {"worker": 1, "loaded": 0} for one in waiting]
+    model = part.open_predictor(storage, job)
+    return [part.replay_part(storage, job, model, one) | {"worker": 1, "loaded": 0} for one in waiting]
 
 
 def replay_here(root, version="2"):

@@ -16,7 +16,7 @@ from contract.settings import DatasetSettings, ReportSettings
 from contract.storage import open_root
 from jobs import evaluate, forget
 from jobs.datasets import images, plan
-from jobs.reports.examples import examples
+from jobs.reports.examples import find_examples
 from tests.jobs.datasets.test_plan import SETTINGS, look, reasons, row, sha
 from tests.pipeline import small_dataset
 from tests.training.loop_root import LoopRoot
@@ -37,14 +37,14 @@ def huge() -> bytes:
 @pytest.mark.parametrize("uri", NOWHERE)
 def test_a_row_that_names_no_place_is_left_out_of_a_dataset_with_its_reason(uri):
     rows = [row(n) for n in range(40)] + [row(99, image_uri=uri)]
-    found, listed = plan.candidates(rows, [], SETTINGS, set())
+    found, listed = plan.choose_candidates(rows, [], SETTINGS, set())
     made = plan.finish(found, listed, {r["image_sha256"]: look(n << 20) for n, r in enumerate(found)}, (), SETTINGS)
     assert len(made.rows) == 40 and reasons(made) == {sha(99): plan.NOT_A_PLACE}
     assert len(made.listed[0]["detail"]) < 120
 
 
 def test_another_row_of_the_same_picture_that_names_its_place_is_taken():
-    found, _ = plan.candidates([row(1, image_uri="../x"), row(1, prediction_id="p")], [], DatasetSettings(), set())
+    found, _ = plan.choose_candidates([row(1, image_uri="../x"), row(1, prediction_id="p")], [], DatasetSettings(), set())
     assert [r["prediction_id"] for r in found] == ["p"]
 
 
@@ -89,7 +89,7 @@ def test_a_report_shows_the_other_pictures_and_names_those_that_it_cannot(loop, 
     rewrite(loop, image_uri={10: "images/huge.png"})
     assert evaluate.main(["--root", loop.root, "--model", "m", "--no-report"]) == 0
     evaluation = read_evaluation(loop.storage, "m", newest(loop.storage, "m"))
-    (cell,) = examples(loop.storage, evaluation, "1", ReportSettings(examples=12))
+    (cell,) = find_examples(loop.storage, evaluation, "1", ReportSettings(examples=12))
     assert len(cell["images"]) == 1
     assert caplog.text.count("left out: the picture of prediction") == 11 and "10000000000 pixels" in caplog.text
 
@@ -101,7 +101,7 @@ def test_a_file_that_only_looks_like_rows_stops_no_report(loop, caplog):
     whole = loop.storage.read(key)
     loop.storage.put("predictions/dt=2026-11-20/foreign.parquet", b"no Parquet")
     loop.storage.put("predictions/dt=2026-11-20/cut.parquet", whole[:4] + b"\xff" * 400 + whole[404:])
-    (cell,) = examples(loop.storage, evaluation, "1", ReportSettings(examples=12))
+    (cell,) = find_examples(loop.storage, evaluation, "1", ReportSettings(examples=12))
     assert len(cell["images"]) == 12
     assert "foreign.parquet" in caplog.text and "cut.parquet" in caplog.text
 

@@ -257,7 +257,7 @@ def test_on_s3_it_is_written_and_read_for_training(s3_root, pictures):
     """Over HTTP, by the ranks (which stage the files), by plain Petastorm, and by pandas."""
     from petastorm import make_reader
 
-    from jobs.datasets.petastorm_s3 import filesystem
+    from jobs.datasets.petastorm_s3 import make_filesystem
     from jvm.task_store import describe
     from training.feed import reader as ranks
 
@@ -269,7 +269,7 @@ def test_on_s3_it_is_written_and_read_for_training(s3_root, pictures):
     assert len({row.image_sha256 for row in rows}) == made.rows["train"] == sum(f.rows for f in files)
     folder = f"{s3_root}/datasets/{made.dataset}/{made.attempt}/train"
     url = folder.replace("s3://", "file:///")  # for the scheme s3 Petastorm would ask for s3fs
-    with make_reader(url, reader_pool_type="dummy", filesystem=filesystem(describe(storage))) as reader:
+    with make_reader(url, reader_pool_type="dummy", filesystem=make_filesystem(describe(storage))) as reader:
         read = {row.image_sha256: row.image.shape for row in reader}
     assert read == {row.image_sha256: (32, 32, 3) for row in rows}
     frame = pd.read_parquet(folder.removeprefix("s3://"), filesystem=storage.arrow()[0])

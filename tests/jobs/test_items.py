@@ -94,9 +94,9 @@ def test_a_report_shows_the_same_pictures_from_items_and_without_them(storage, s
     document, settings = say(evaluate, *WINDOW), ReportSettings()
     asked = []
     monkeypatch.setattr(examples, "make_thumbnail", lambda _, row: asked.append((row["day"], row["prediction_id"])))
-    examples.examples(storage, document, "1", settings)
+    examples.find_examples(storage, document, "1", settings)
     joined, asked[:] = list(asked), []
     say(items, *WINDOW, "--as-of", document["as_of"])
     monkeypatch.setattr(examples, "find_labelled_here", lambda *_: pytest.fail("joined"))
-    examples.examples(storage, document, "1", settings)
+    examples.find_examples(storage, document, "1", settings)
     assert asked == joined == [(day, find_id(day, 1)) for day in (YOUNG, OLD)]

@@ -79,6 +79,15 @@ def test_of_rows_with_one_id_it_is_what_was_answered(tmp_root, capsys, roles):
     assert Details(storage).read_row(MODEL, DAY, row["prediction_id"])["model_version"] == "11"
 
 
+def test_of_rows_with_one_id_and_role_it_is_the_one_that_counts(tmp_root, capsys):
+    make_root(tmp_root, right=1, n=1)
+    (row,), _ = rows(1, 0, 0, version="7")
+    answers = [row | {"model_version": "11"}, row | {"model_version": "10"}]  # of one moment the first version counts
+    put_rows(open_root(tmp_root), PREDICTION, "predictions", answers, writer="two")
+    assert ask(capsys, tmp_root, row["prediction_id"])["prediction"]["model_version"] == "10"
+    assert Details(open_root(tmp_root)).read_row(MODEL, DAY, row["prediction_id"])["model_version"] == "10"
+
+
 def test_what_cannot_be_answered_says_what_is_missing(root, capsys):
     folder, _, names = root
     assert "expected one of" in ask(capsys, folder, code=2)["error"]["message"]

@@ -135,7 +135,7 @@ def test_a_repeat_computes_nothing_and_says_the_same(root):
 
 def test_a_run_that_died_is_finished_with_the_same_files(root):
     storage, job, parts = here(root)
-    whole = [part.replay_part(storage, job, part.predictor(storage, job), one) for one in parts]
+    whole = [part.replay_part(storage, job, part.open_predictor(storage, job), one) for one in parts]
     files = {one["file"]: storage.read(one["file"]) for one in whole}
     storage.delete(layout.replay_done("m", "2", parts[0].day, parts[0].plan, parts[0].first))  # between rows and done
     storage.delete(layout.replay_done("m", "2", parts[-1].day, parts[-1].plan, parts[-1].first))
@@ -143,7 +143,7 @@ def test_a_run_that_died_is_finished_with_the_same_files(root):
     left = here(root)[2]
     assert left == [parts[0], parts[-1]]
     for one in (*left, parts[1]):  # and another run does one part at the same time
-        part.replay_part(storage, job, part.predictor(storage, job), one)
+        part.replay_part(storage, job, part.open_predictor(storage, job), one)
     assert here(root)[2] == [] and {key for key in files if storage.exists(key)} == set(files) and len(rows_of(root)) == 32
     assert storage.read(whole[0]["file"]) == files[whole[0]["file"]]
 

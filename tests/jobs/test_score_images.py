@@ -18,7 +18,7 @@ from contract.records import PREDICTION
 from contract.sections.pictures import choose_decoder
 from contract.storage import open_root
 from inference.model.preprocess import decode
-from jobs.score_images import PART, Item, add_plan, in_table, main, parts_left, plans, score, under
+from jobs.score_images import PART, Item, add_plan, list_parts_left, list_plans, list_under, main, read_table, score
 from jobs.scoring import part as score_part
 from tests.inference import own_formats
 from tests.inference.made_pictures import picture
@@ -47,7 +47,7 @@ def root(tmp_root):
 
 
 def scored(root, folder, part=PART, **options):
-    return score(open_root(root), load(root=root, model="m"), None, under(str(folder)), batch=4, part=part, **options)
+    return score(open_root(root), load(root=root, model="m"), None, list_under(str(folder)), batch=4, part=part, **options)
 
 
 def rows_of(root):
@@ -94,32 +94,32 @@ def test_a_worker_loads_the_model_once_however_many_parts_it_gets(root, folder):
 
 def test_a_run_that_died_is_finished_with_the_same_ids_and_files(root, folder):
     storage, job = open_root(root), score_part.Job("m", "1", 4, 1 << 20, 1 << 20, True, False)
-    add_plan(storage, "m", "1", under(str(folder)), 4)
-    ((n, plan),) = plans(storage, "m", "1")
-    first, second, third = parts_left(storage, n, plan)
-    score_part.score_part(storage, job, score_part.predictor(storage, job), first)
+    add_plan(storage, "m", "1", list_under(str(folder)), 4)
+    ((n, plan),) = list_plans(storage, "m", "1")
+    first, second, third = list_parts_left(storage, n, plan)
+    score_part.score_part(storage, job, score_part.open_predictor(storage, job), first)
     storage.delete(layout.scoring_done("m", "1", n, first.first))  # it died between rows and done
     before = rows_of(root)
-    for part in (*parts_left(storage, n, plan), second):  # and another run does one part at the same time
-        score_part.score_part(storage, job, score_part.predictor(storage, job), part)
-    assert parts_left(storage, n, plan) == [] and len(rows_of(root)) == 9
+    for part in (*list_parts_left(storage, n, plan), second):  # and another run does one part at the same time
+        score_part.score_part(storage, job, score_part.open_predictor(storage, job), part)
+    assert list_parts_left(storage, n, plan) == [] and len(rows_of(root)) == 9
     assert [r for r in rows_of(root) if r["prediction_id"] in {b["prediction_id"] for b in before}] == before
 
 
 def test_an_erased_picture_is_neither_scored_nor_stored_again(root, folder):
     storage = open_root(root)
     job = score_part.Job("m", "1", 4, 1 << 20, 1 << 20, True, False)
-    (item, *_) = under(str(folder))
-    found = score_part.picture(storage, job, score_part.predictor(storage, job), *item)
+    (item, *_) = list_under(str(folder))
+    found = score_part.fetch_picture(storage, job, score_part.open_predictor(storage, job), *item)
     storage.delete(layout.image(found.sha256, found.extension))
     storage.create(layout.erasure(found.sha256), b"{}")
-    again = score_part.picture(storage, job, score_part.predictor(storage, job), *item)
+    again = score_part.fetch_picture(storage, job, score_part.open_predictor(storage, job), *item)
     assert again.reason == "it was erased on request (trueup forget)" and not storage.exists(layout.image(found.sha256, "jpg"))
 
 
 def test_the_command_reads_a_table_of_uris(spark, root, folder, tmp_path, capsys):
     table = tmp_path / "uris.csv"
-    table.write_text("uri\n" + "\n".join(i.uri for i in under(str(folder))[:3]) + "\nimages/aa/missing.jpg\n")
+    table.write_text("uri\n" + "\n".join(i.uri for i in list_under(str(folder))[:3]) + "\nimages/aa/missing.jpg\n")
     assert main(["--root", root, "--model", "m", "--uris", str(table), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["scored"], document["errors"]) == (3, 1)
@@ -129,11 +129,11 @@ def test_the_command_reads_a_table_of_uris(spark, root, folder, tmp_path, capsys
 def test_what_cannot_be_a_list_of_images_is_said(tmp_path, root, capsys):
     (tmp_path / "a.csv").write_text("url\nx\n")
     with pytest.raises(ForeignSchema, match="expected a column uri, got url"):
-        in_table(tmp_path / "a.csv")
+        read_table(tmp_path / "a.csv")
     with pytest.raises(UsageError, match="expected a folder with pictures, or s3://bucket/prefix; there is none"):
-        under(str(tmp_path / "typo"))
+        list_under(str(tmp_path / "typo"))
     with pytest.raises(UsageError, match="expected a table that ends in .csv"):
-        in_table(tmp_path / "a.xls")
+        read_table(tmp_path / "a.xls")
     assert main(["--root", root, "--model", "m"]) == 2 and "expected one of --images" in capsys.readouterr().err
     assert Item("a") < Item("b")
 
@@ -144,7 +144,7 @@ def test_from_s3_to_s3(spark, s3_root, folder):
     storage = open_root(s3_root)
     for path in sorted(folder.rglob("*.jpg")):
         storage.put(f"incoming/{path.name}", path.read_bytes())
-    document = score(storage, load(root=s3_root, model="m"), None, under(f"{s3_root}/incoming"))
+    document = score(storage, load(root=s3_root, model="m"), None, list_under(f"{s3_root}/incoming"))
     assert (document["scored"], document["errors"]) == (9, 1)
 
 
@@ -152,7 +152,7 @@ def test_pictures_are_redacted_before_they_are_hashed_and_kept(spark, root, fold
     """In the workers, as in the service; a picture that the hook fails for is an error with its reason, and not kept."""
     hook = "tests.inference.redaction.hooks:inverted"
     settings = load(root=root, model="m", overrides=[f"serve.redact={hook}"])
-    document = score(open_root(root), settings, None, under(str(folder)), batch=4)
+    document = score(open_root(root), settings, None, list_under(str(folder)), batch=4)
     assert (document["scored"], document["errors"]) == (9, 2)
     storage, sent = open_root(root), {f"{n} x.jpg": np.asarray(decode(picture(seed=n))) for n in range(9)}
     for row in rows_of(root):
@@ -167,10 +167,10 @@ def test_a_format_of_ones_own_is_scored_in_the_workers_as_the_service_does(spark
     (made / "1.trim").write_bytes(own_formats.encode(pixels))
     (made / "2.trim").write_bytes(b"something else")
     (made / "3.jpg").write_bytes(picture(seed=3))
-    assert [item.uri.rpartition("/")[2] for item in under(str(made))] == ["3.jpg"]
+    assert [item.uri.rpartition("/")[2] for item in list_under(str(made))] == ["3.jpg"]
     try:
         choose_decoder(name, [".trim"])
-        found = under(str(made))
+        found = list_under(str(made))
     finally:
         choose_decoder(None)
     settings = load(root=root, model="m", overrides=[f"pictures.decoder={name}"])
@@ -184,7 +184,7 @@ def test_a_format_of_ones_own_is_scored_in_the_workers_as_the_service_does(spark
 def test_a_hook_that_is_not_listed_scores_nothing(spark, root, folder, monkeypatch):
     monkeypatch.setenv("TRUEUP_ALLOW_MODULES", "[elsewhere]")
     settings = load(root=root, model="m", overrides=["serve.redact=tests.inference.redaction.hooks:blank"], env={})
-    score_part.redactor.cache_clear()
+    score_part.open_redactor.cache_clear()
     with pytest.raises(Exception, match="in the setting `allow_modules`"):
-        score(open_root(root), settings, None, under(str(folder)), batch=4)
+        score(open_root(root), settings, None, list_under(str(folder)), batch=4)
     assert rows_of(root) == [] and list(open_root(root).list("images/")) == []

@@ -78,7 +78,7 @@ ELSEWHERE = {
         tools/preflight.py main
         tools/preflight.py problems
         tools/trim_torch.py main
-        training/assess.py _row
+        training/assess_text.py _row
         training/feed/cache.py PictureCache.__init__
         """,
     "progress and rates of a running command": """
@@ -104,14 +104,14 @@ ELSEWHERE = {
         training/feed/world.py World._groups
         training/feed/world.py World.step
         training/feed/world.py World.steps
-        training/train.py job_of
+        training/train.py plan_job
         training/tuning/on_spark.py fit_to_tasks
         """,
     "pixels, of pictures and of charts": """
         contract/measured/embedded.py <module>
         contract/measured/measures.py _octaves
         contract/measured/measures.py _steps
-        inference/model/embedding.py Embedder.embed
+        inference/model/embedding.py Embedder._embed_batch
         inference/model/grey16.py to_eight_bits
         inference/model/perceptual_hash.py <module>
         inference/model/picture_measures.py measure_picture
@@ -129,11 +129,11 @@ ELSEWHERE = {
         training/feed/augment.py _light
         training/feed/augment.py _move
         jobs/reports/charts.py _line
-        jobs/reports/charts.py reliability
-        jobs/reports/charts.py sparks
-        jobs/reports/charts.py trend
-        jobs/reports/charts.py trend.x
-        jobs/reports/charts.py trend.y
+        jobs/reports/charts.py draw_reliability
+        jobs/reports/charts.py draw_sparks
+        jobs/reports/charts.py draw_trend
+        jobs/reports/charts.py draw_trend.x
+        jobs/reports/charts.py draw_trend.y
         jobs/reports/picture_drift.py _draw
         jobs/reports/picture_drift.py _scale.y
         jobs/reports/tuning.py _scale.place

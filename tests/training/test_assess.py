@@ -2,19 +2,26 @@
 
 import hashlib
 import io
+import json
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from command.load_settings import load
 from contract.documents import manifest
 from contract.documents.card import Card
 from contract.errors import EmptyData, LeakageFound, TrialFailed
+from contract.policy import GatePolicy
 from inference.model.predictor import Predictor
+from metrics.judging.promotion import compare_by_interval, judge_assessment
+from metrics.significance.paired import Paired
+from tests.test_docs_commands import problem, words
 from tests.training.loop_root import digits, png
 from training import compare
-from training.assess import Side, assess, list_hashes, text
+from training.assess import Side, assess, list_hashes, main
+from training.assess_text import choose_next, write_text
 from training.compare import Answers
 from training.feed.reader import read_rows
 from training.first_version import FirstVersion
@@ -211,7 +218,7 @@ def test_two_architectures_stand_in_one_table_with_the_f1_of_scikit_learn(world)
                          first=FirstVersion(network, 32)) for side, network in networks.items()}
     found = assess(world.storage, world.registry, cards["candidate"].version, cards["live"].version)
     rows = list(read_rows(world.storage, world.made.split("holdout"), 0, world.made.rows["holdout"]))
-    truth, lines = [world.made.classes[row.label_index] for row in rows], text(found).splitlines()
+    truth, lines = [world.made.classes[row.label_index] for row in rows], write_text(found).splitlines()
     for side, card in cards.items():
         predictor = Predictor(card, world.registry.weights(card.version))
         answered = predictor.probabilities(predictor.stack([predictor.prepare(bytes(row.image)) for row in rows])).argmax(1)
@@ -223,3 +230,38 @@ def test_two_architectures_stand_in_one_table_with_the_f1_of_scikit_learn(world)
         assert f"{100 * figures['macro']['f1']['value']:.0f}%" in line and f"{card.weights_bytes / 2**20:.1f}" in line
     assert len({found["versions"][side]["macro"]["f1"]["value"] for side in networks}) == 2
     assert found["overall"]["n"] == len(rows) and found["leakage"]["rows_in_training"] == 0
+
+
+@pytest.mark.parametrize(("settings", "verdict", "expected"), [
+    ([], "pass", "trueup model promote 2"), ([], "fail", "trueup dataset"), ([], "cannot tell", "trueup review sample"),
+    (["promotion.how=canary"], "pass", "trueup model canary start 2"),
+    (["gates.shadow_labels=200"], "pass", "trueup model alias shadow 2"),
+    (["gates.shadow_labels=200"], "fail", "trueup dataset")])
+def test_the_next_command_is_one_that_the_command_line_takes(settings, verdict, expected):
+    found = {"model": "my digits", "versions": {"candidate": {"version": "2"}}}
+    told = choose_next(load(env={}, overrides=settings), found, verdict)
+    assert told.startswith(expected) and "--model 'my digits'" in told
+    assert problem(words(told.removeprefix("trueup "))) is None
+
+
+@pytest.mark.parametrize(("counts", "expected"), [((100, 5, 60, 20), "better"), ((100, 60, 5, 20), "worse"),
+                                                  ((100, 5, 7, 20), "cannot tell"), ((0, 0, 0, 0), "cannot tell")])
+def test_which_is_better_follows_from_the_interval_of_the_difference(counts, expected):
+    assert compare_by_interval(Paired(*counts).to_dict()["difference"]) == expected
+
+
+def test_the_command_says_what_the_promotion_gate_makes_of_it_and_a_run_decides_for_itself(world, capsys):
+    for parent in (None, "1"):
+        world.train(parent=parent, epochs=1)
+    world.registry.promote("1", by="test", reason="first", expected_live=None)
+    argv = ["--root", world.root, "--model", "digits", "--candidate", "2", "--set", "gates.min_held_out=10"]
+    assert main([*argv, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    decision = judge_assessment(GatePolicy(min_held_out=10), document)
+    assert document["judged"]["decision"] == json.loads(json.dumps(decision)) and decision["overall"]["n"] > 0
+    assert main(argv) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"promotion gate: {decision['verdict']}. {decision['sentence']}" in lines
+    assert f"next: {document['judged']['next']}" in lines
+    assert main([*argv, "--json", "--run", "digits/3"]) == 0
+    assert "judged" not in json.loads(capsys.readouterr().out)

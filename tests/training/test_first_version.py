@@ -40,7 +40,7 @@ def test_a_trial_is_the_job_of_the_same_training(world, looks):
     trial = make_job(world.storage, search, name_first(search))
     chosen, _ = split_config(name_first(search))
     as_told = settings.model_copy(update={"train": settings.train.model_copy(update=chosen)})
-    job = train.job_of(world.storage, world.registry, as_told, world.made, None, "0", None, first)
+    job = train.plan_job(world.storage, world.registry, as_told, world.made, None, "0", None, first)
     assert (trial.network, trial.preprocess, trial.train.seed) == (job.network, job.preprocess, 7)
     assert {name: getattr(trial.preprocess, name) for name in looks if name != "size"} == {
         name: value for name, value in looks.items() if name != "size"}
@@ -86,4 +86,4 @@ def test_levels_that_are_none_are_refused_by_both(world, capsys):
         assert main([*of, "--parent", "none", "--levels", "9,1"]) == 2
         assert "--levels '9,1': expected the values of black and of white" in capsys.readouterr().err
     with pytest.raises(UsageError, match="--levels describe a first version; version 1 has its own"):
-        train.job_of(world.storage, world.registry, world.settings(), world.made, "1", "0", None, FirstVersion(levels=[0, 1]))
+        train.plan_job(world.storage, world.registry, world.settings(), world.made, "1", "0", None, FirstVersion(levels=[0, 1]))

@@ -6,7 +6,7 @@ import torch
 from contract.documents.card import Preprocess
 from contract.errors import UsageError
 from inference.model.preprocess import normalise
-from training.look import decide_transform_input, fold_transform_input, preprocess_of
+from training.look import choose_preprocess, decide_transform_input, fold_transform_input
 
 
 @pytest.mark.parametrize(("options", "said"), [
@@ -17,11 +17,11 @@ from training.look import decide_transform_input, fold_transform_input, preproce
     ({"mean": "0.5,0.5"}, "expected three numbers"), ({"std": "a,b,c"}, "expected three numbers")])
 def test_values_that_are_none_of_pixels_of_0_to_1(options, said):
     with pytest.raises(UsageError, match=said):
-        preprocess_of("tests.training.tiny:build", **options)
+        choose_preprocess("tests.training.tiny:build", **options)
 
 
 def test_pixels_that_a_network_wants_as_0_to_255_can_be_said():
-    assert preprocess_of("resnet18", mean="0,0,0", std="0.00392157,0.00392157,0.00392157").std[0] > 0
+    assert choose_preprocess("resnet18", mean="0,0,0", std="0.00392157,0.00392157,0.00392157").std[0] > 0
 
 
 @pytest.mark.parametrize("p", [Preprocess(), Preprocess(mean=[0.2, 0.9, 0.4], std=[1.0, 0.1, 0.3])])
@@ -35,8 +35,8 @@ def test_transform_input_is_folded_into_mean_and_standard_deviation(p):
 
 
 def test_on_torchvisions_own_values_it_is_a_half_and_a_half():
-    assert preprocess_of("googlenet", transform_input=True).std == preprocess_of("googlenet", transform_input=True).mean == [
-        0.5, 0.5, 0.5]
+    found = choose_preprocess("googlenet", transform_input=True)
+    assert found.std == found.mean == [0.5, 0.5, 0.5]
 
 
 def test_only_a_person_can_know_whether_a_file_was_made_with_it():
@@ -49,12 +49,12 @@ def test_only_a_person_can_know_whether_a_file_was_made_with_it():
 
 
 def test_the_preprocessing_of_weights_by_name_is_theirs_without_a_download():
-    first, second = (preprocess_of("resnet50", weights_name=name) for name in ("IMAGENET1K_V1", "IMAGENET1K_V2"))
+    first, second = (choose_preprocess("resnet50", weights_name=name) for name in ("IMAGENET1K_V1", "IMAGENET1K_V2"))
     assert (first.resize, second.resize) == (256, 232)
-    inception = preprocess_of("inception_v3")
+    inception = choose_preprocess("inception_v3")
     assert (inception.resize, inception.crop) == (342, 299)
-    assert preprocess_of("vit_b_16", weights_name="IMAGENET1K_SWAG_E2E_V1").crop == 384
-    mine = preprocess_of("inception_v3", resize=300, crop=280, interpolation="bicubic")
+    assert choose_preprocess("vit_b_16", weights_name="IMAGENET1K_SWAG_E2E_V1").crop == 384
+    mine = choose_preprocess("inception_v3", resize=300, crop=280, interpolation="bicubic")
     assert (mine.resize, mine.crop, mine.interpolation) == (300, 280, "bicubic")
     with pytest.raises(UsageError, match="torchvision has for resnet50: IMAGENET1K_V1, IMAGENET1K_V2, DEFAULT"):
-        preprocess_of("resnet50", weights_name="V7")
+        choose_preprocess("resnet50", weights_name="V7")

@@ -65,7 +65,7 @@ def check_folder(folder, net):
     """Ten pictures sorted by what the network says: it is right on all of them."""
     for n, pixels in enumerate(digits()[0][:10]):
         data = png(pixels)
-        said = net(to_tensor(data, publish.preprocess_of(TINY, size=32))[None]).argmax().item()
+        said = net(to_tensor(data, publish.choose_preprocess(TINY, size=32))[None]).argmax().item()
         target = folder / "check" / str(said)
         target.mkdir(parents=True, exist_ok=True)
         (target / f"{n}.png").write_bytes(data)
@@ -225,7 +225,7 @@ def test_without_weights_or_classes_the_error_says_what_to_give(tmp_path, capsys
 
 
 def test_torchvisions_own_transform_is_the_default_and_options_lie_over_it():
-    own = publish.preprocess_of("efficientnet_b0")
+    own = publish.choose_preprocess("efficientnet_b0")
     assert (own.resize, own.crop, own.interpolation) == (256, 224, "bicubic")
-    mine = publish.preprocess_of("resnet18", size=32, mean="0,0,0", grey=True)
+    mine = publish.choose_preprocess("resnet18", size=32, mean="0,0,0", grey=True)
     assert (mine.resize, mine.crop, mine.mean, mine.grey) == (32, 32, [0.0, 0.0, 0.0], True)

@@ -16,7 +16,7 @@ from contract.storage import open_root
 from tests.command.tracking.mlflows import EXPERIMENT
 from tests.pipeline import small_dataset
 from tests.training.conftest import NETWORK
-from training import assess, train, tune
+from training import assess, assess_text, train, tune
 from training.first_version import FirstVersion
 from training.fit import epoch_reporter
 from training.fit.checkpoint import FINAL, Checkpoint, Checkpoints
@@ -154,7 +154,7 @@ def test_a_reporter_whose_server_is_lost_says_so_once_and_holds_nobody_up(mlflow
 
 def test_where_it_is_told_does_not_change_what_is_trained(small):
     settings = load(root=small.root, model="digits", env={})
-    job = train.job_of(open_root(small.root), small.registry, settings, small.made, None, "1", None, FirstVersion(NETWORK, 32))
+    job = train.plan_job(open_root(small.root), small.registry, settings, small.made, None, "1", None, FirstVersion(NETWORK, 32))
     there = job.model_copy(update={"track": {"mlflow": "https://x", "experiment": "e", "run": "r"}})
     assert there.digest() == job.digest() and Job.parse(there.to_dict(), "job") == there
 
@@ -166,7 +166,8 @@ def test_an_assessment_adds_its_figures_to_the_run_of_the_candidate(small, mlflo
              "overall": {"live": EXACT, "candidate": EXACT, "difference": {"value": 0.0}, "mcnemar": {"two_sided": 1.0}},
              "trial": {"images": 5}, "leakage": {"unknown_training_set": []}}
     monkeypatch.setattr(assess, "assess", lambda *_: found)
-    monkeypatch.setattr(assess, "text", lambda _: "")
+    monkeypatch.setattr(assess, "judge", lambda *_: {})
+    monkeypatch.setattr(assess, "write_text", lambda _: "")
     code, made = run(assess.main, small, capsys, mlflow.address, "--candidate", version, "--live", version)
     (told,) = mlflow.runs()
     assert code == 0 and made["tracking"]["run"] == told.info.run_id
@@ -178,7 +179,8 @@ def test_an_assessment_adds_its_figures_to_the_run_of_the_candidate(small, mlflo
 def test_of_a_search_the_candidate_is_told_and_no_trial(world, mlflow, capsys, monkeypatch):
     world.train(epochs=1)
     monkeypatch.setattr(assess, "assess", lambda *_: {"overall": {"difference": {"value": 0.25}}})
-    monkeypatch.setattr(assess, "text", lambda _: "")
+    monkeypatch.setattr(assess, "judge", lambda *_: {})
+    monkeypatch.setattr(assess_text, "write_text", lambda _: "")
     code, made = run(tune.main, world, capsys, mlflow.address, "--dataset", world.made.dataset, "--parent", "1", "--trials", "2",
                      "--epochs", "1", "--sampler", "random", "--train", "--set", "tune.pruner=none")
     (told,) = mlflow.runs()

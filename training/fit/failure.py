@@ -50,7 +50,7 @@ def delete_report(job: Job, storage: Storage) -> None:
     storage.delete(_report_key(job))
 
 
-def error_of(job: Job, storage: Storage, launcher: str, output: str) -> TrueupError:
+def find_error(job: Job, storage: Storage, launcher: str, output: str) -> TrueupError:
     """Returns the error that a rank reported; else RankLost with the launcher's name and what it said, `output`."""
     try:
         report = jsonio.loads(storage.read(_report_key(job)))

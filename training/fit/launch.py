@@ -83,7 +83,7 @@ def _run_torchrun(job: Job, storage: Storage) -> None:
                             "OMP_NUM_THREADS": str(job.threads)}
         code = subprocess.run(command, env=env, stdout=sys.stderr, check=False).returncode
     if code:
-        raise failure.error_of(job, storage, TORCHRUN, f"exit code {code}; its words are above.")
+        raise failure.find_error(job, storage, TORCHRUN, f"exit code {code}; its words are above.")
 
 
 def _run_spark(job: Job, storage: Storage, conf: dict[str, str]) -> None:
@@ -93,7 +93,7 @@ def _run_spark(job: Job, storage: Storage, conf: dict[str, str]) -> None:
     try:
         _make_distributor(job.ranks, gpu).run(_make_rank_function(), job.to_dict(), str(HERE), task_store.describe(storage))
     except Exception as error:  # Spark wraps a rank's error in one of many kinds
-        raise failure.error_of(job, storage, "Spark's TorchDistributor", str(error)[-LAST_CHARACTERS:]) from error
+        raise failure.find_error(job, storage, "Spark's TorchDistributor", str(error)[-LAST_CHARACTERS:]) from error
 
 
 def _asks_for_gpu(given: Mapping[str, str]) -> bool:

@@ -18,8 +18,8 @@ from contract.stores.store import Storage, create_if_absent
 from contract.tuning.documents import Search, Tuning
 from training.first_version import NETWORK, FirstVersion
 from training.train import OF_SEARCH, train
-from training.train import document as train_document
-from training.train import text as train_text
+from training.train import make_document as train_document
+from training.train import write_text as train_text
 from training.tuning import summary
 from training.tuning.claims import Claims, Limits
 from training.tuning.space import check_freezing, make_space, name_first, split_config
@@ -137,8 +137,8 @@ def train_candidate(storage: Storage, registry: Registry, settings: Settings, tu
 
     RunHeld: another process trains it.
     """
-    from training.assess import assess
-    from training.assess import text as assess_text
+    from training.assess import assess, judge
+    from training.assess_text import write_text as assess_text
 
     search = tuning.search
     assert tuning.best is not None
@@ -157,6 +157,7 @@ def train_candidate(storage: Storage, registry: Registry, settings: Settings, tu
     if live is None:
         return Made(train_document(card), None, f"{train_text(card)}; nothing is live that it could be compared with")
     assessment = assess(storage, registry, card.version, live)
+    assessment |= {"judged": judge(settings, assessment)}
     return Made(train_document(card), assessment, f"{train_text(card)}\n{assess_text(assessment)}")
 
 

@@ -16,7 +16,7 @@ from training.feed.batches import Batch, BatchSource
 from training.feed.plan import CropWindows
 from training.first_version import FirstVersion
 from training.fit.job import Job
-from training.train import job_of
+from training.train import plan_job
 from training.tuning.space import Config, split_config
 
 # A trial has one rank, keeps nothing, and ends when it is told to.
@@ -33,7 +33,7 @@ def make_job(storage: Storage, search: Search, config: Config, here: dict[str, A
     chosen, network = split_config(config)
     train = TrainSettings(**(search.settings | ALONE | (here or {}) | {"epochs": search.epochs} | chosen))
     made = manifest.load(storage, search.dataset)
-    job = job_of(storage, Registry(storage, search.model), Settings(train=train), made, search.parent, "0", None,
+    job = plan_job(storage, Registry(storage, search.model), Settings(train=train), made, search.parent, "0", None,
                  find_first_version(search, network))
     return job.model_copy(update={"folder": layout.checkpoints(layout.tunings(search.model, search.id))})
 

@@ -12,7 +12,7 @@ import pyarrow.types as t
 
 from contract.records import LABEL, PREDICTION, TableSchema, arrow_type
 from contract.stores.store import Storage
-from jobs.engines.day_files import list_tie_columns, list_used_columns, slice_columns
+from jobs.engines.day_files import list_slice_columns, list_tie_columns, list_used_columns
 from jobs.engines.embedded.connection import Connection
 from jobs.engines.embedded.read import is_null, read_batches, read_words
 from jobs.engines.embedded.sql import literal
@@ -48,7 +48,7 @@ class Sources:
     def __init__(self, db: Connection, storage: Storage, day: DayFiles, slices: Sequence[Slice]) -> None:
         self.db, self.storage, self.day = db, storage, day
         self._numbers = count()
-        wanted = {c for s in slices for c in slice_columns(s.expression)}
+        wanted = {c for s in slices for c in list_slice_columns(s.expression)}
         self.slice_columns = [f"s_{n}" for n in list_used_columns(PREDICTION, slices) if n in wanted]
         self.tie_columns = [f"s_{n}" for n in list_tie_columns(slices) if _in_any(day.predictions, n)]
 

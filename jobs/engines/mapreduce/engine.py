@@ -211,10 +211,10 @@ def check_rows(files: DayFiles, read: int) -> None:
 def main(settings: Settings, model: str, first: str | None, last: str | None, folder: Path) -> Outcome:
     """Writes split lists and prints the command that counts them."""
     from contract.storage import open_root
-    from jobs.engines.day_files import list_day, read_footers, window
+    from jobs.engines.day_files import choose_window, list_day, read_footers
 
     storage, now = open_root(settings.need_root()), clock.now()
-    days = [list_day(storage, day) for day in window(storage, first, last, clock.day_of(now))]
+    days = [list_day(storage, day) for day in choose_window(storage, first, last, clock.day_of(now))]
     paths = splits.write(folder, storage.root, read_footers(storage, days)[0])
     command = f"python jobs/evaluate_mapreduce.py -r local --model {model} --as-of {clock.iso(now)} {folder}/*.jsonl"
     return Outcome(document={"splits": [str(p) for p in paths], "command": command}, text=command)

@@ -14,7 +14,7 @@ from typing import Any
 
 from contract import labels
 from contract.errors import BadLabel, UsageError, shorten
-from jobs.imports.foreign.json_files import as_text, dig, parse, read_text
+from jobs.imports.foreign.json_files import dig, parse, read_text, write_scalar
 
 WRAPPERS = ("predictions", "prediction", "outputs", "output")
 LABELS, SCORES = ("predicted_label", "label"), ("probability", "score", "confidence")
@@ -50,7 +50,7 @@ def read_classes(path: Path) -> list[str]:
     text = read_text(path)
     try:
         found = json.loads(text) if text.lstrip().startswith("[") else text.rstrip().splitlines()
-        names = [labels.normalise_class(as_text(name)) for name in found]
+        names = [labels.normalise_class(write_scalar(name)) for name in found]
     except (ValueError, BadLabel) as error:
         raise UsageError(f"--classes {path}: expected one class a line or a JSON list of them: {error}") from error
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -98,7 +98,7 @@ def _read_named(value: Any, classes: Sequence[str] | None, label_path: str | Non
     if not label_path:
         raise ValueError("expected `--label-path` beside `--confidence-path`")
     label, confidence = dig(value, label_path), dig(value, confidence_path) if confidence_path else None
-    if as_text(label) is None:
+    if write_scalar(label) is None:
         raise ValueError(f"no label at {label_path!r} of {shorten(value)}")
     if confidence_path and not _is_number(confidence) and not _is_number(_as_number(str(confidence))):
         raise ValueError(f"no number at {confidence_path!r} of {shorten(value)}")
@@ -106,7 +106,7 @@ def _read_named(value: Any, classes: Sequence[str] | None, label_path: str | Non
 
 
 def _name_class(label: Any, classes: Sequence[str] | None) -> str:
-    name = as_text(label) or ""
+    name = write_scalar(label) or ""
     if classes is None or name in classes:
         return name
     if name.isdecimal() and int(name) < len(classes):
@@ -115,14 +115,14 @@ def _name_class(label: Any, classes: Sequence[str] | None) -> str:
 
 
 def _read_object(value: dict[str, Any], classes: Sequence[str] | None) -> Answer:
-    label = next((value[name] for name in LABELS if as_text(value.get(name)) is not None), None)
+    label = next((value[name] for name in LABELS if write_scalar(value.get(name)) is not None), None)
     score = next(((name, value[name]) for name in SCORES if _is_number(value.get(name))), None)
     lists = next((value[name] for name in LISTS if isinstance(value.get(name), list) and value[name]), None)
     names = value.get("labels", value.get("label"))
     if lists is not None and isinstance(names, list) and len(names) == len(lists):
-        answer = _rank([(as_text(name) or "", p) for name, p in zip(names, lists, strict=True)])
+        answer = _rank([(write_scalar(name) or "", p) for name, p in zip(names, lists, strict=True)])
     elif lists is not None and classes is None and (place := _as_place(label, lists)) is not None:
-        answer = {"predicted_label": as_text(label), "confidence": lists[place]}
+        answer = {"predicted_label": write_scalar(label), "confidence": lists[place]}
     elif lists is not None:
         answer = _read_probabilities(lists, classes)
     elif label is not None and score is not None:
@@ -131,27 +131,27 @@ def _read_object(value: dict[str, Any], classes: Sequence[str] | None) -> Answer
         raise ValueError(f"expected an object with {' or '.join(LABELS)} and {' or '.join(SCORES)}, or lists of labels and "
                          f"probabilities, got {shorten(value)}. {LOOK}")
     if label is not None and _name_class(label, classes) != answer["predicted_label"]:
-        raise ValueError(f"the label is {as_text(label)!r}, but the highest of its probabilities is of "
+        raise ValueError(f"the label is {write_scalar(label)!r}, but the highest of its probabilities is of "
                          f"{answer['predicted_label']!r}. {LOOK}")
     return answer
 
 
 def _as_place(label: Any, lists: Sequence[Any]) -> int | None:
     """The place in the list that a label means, where it is the number of a class."""
-    name = as_text(label) or ""
+    name = write_scalar(label) or ""
     return int(name) if name.isdecimal() and int(name) < len(lists) else None
 
 
 def _read_scored(label: Any, name: str, score: float, classes: Sequence[str] | None) -> Answer:
     """A label with one number. A `score` beside the label 0 or 1 may be the probability of 1, as linear learner's is."""
-    if name == "score" and as_text(label) in ("0", "1"):
-        raise ValueError(f"the score {score} may be the probability of the label {as_text(label)} or of the label 1. If it is "
-                         f"the label's own, say so: `trueup import predictions --label-path` and `--confidence-path`")
+    if name == "score" and write_scalar(label) in ("0", "1"):
+        raise ValueError(f"the score {score} may be the probability of the label {write_scalar(label)} or of the label 1. If it "
+                         f"is the label's own, say so: `trueup import predictions --label-path` and `--confidence-path`")
     return {"predicted_label": _name_class(label, classes), "confidence": float(score)}
 
 
 def _read_pairs(value: Sequence[dict[str, Any]]) -> Answer:
-    pairs: list[tuple[str, Any]] = [(as_text(v.get("label")) or "", v.get("score", v.get("probability"))) for v in value]
+    pairs: list[tuple[str, Any]] = [(write_scalar(v.get("label")) or "", v.get("score", v.get("probability"))) for v in value]
     if any(not name or not _is_number(p) for name, p in pairs) or len({name for name, _ in pairs}) < len(pairs):
         raise ValueError(f"expected one answer, or objects with a label and a score each, got {shorten(list(value))}. {LOOK}")
     return _rank(pairs)

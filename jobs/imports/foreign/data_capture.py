@@ -25,7 +25,7 @@ from contract.records import PREDICTION
 from contract.stores.store import Storage
 from jobs.imports import rows
 from jobs.imports.foreign.answers import read_answer, read_classes
-from jobs.imports.foreign.json_files import as_text, dig, first_line, read_lines
+from jobs.imports.foreign.json_files import dig, read_first_line, read_lines, write_scalar
 from jobs.imports.found import Asked, Found
 
 IDS = ("eventMetadata.inferenceId", "eventMetadata.eventId")
@@ -35,7 +35,7 @@ VERSION = re.compile(r"(?:^|[,;&\s])model_version=([^,;&\s]+)")
 def is_capture(path: Path) -> bool:
     """Whether a file, or the first file below a folder, holds captured events."""
     first = next(_files(path), None)
-    return first is not None and {"captureData", "eventMetadata"} <= first_line(first).keys()
+    return first is not None and {"captureData", "eventMetadata"} <= read_first_line(first).keys()
 
 
 def read(storage: Storage, path: Path, asked: Asked) -> Found:
@@ -49,7 +49,7 @@ def read(storage: Storage, path: Path, asked: Asked) -> Found:
             lacking = [f"--{name.replace('_', '-')}" for name in missing if name not in raw]
             if lacking:
                 raise UsageError(f"{where}: data capture does not say the model and its version: give {' and '.join(lacking)}.")
-            found.good.append((where, rows.row_of(PREDICTION, raw)))
+            found.good.append((where, rows.make_row(PREDICTION, raw)))
         except (ValueError, TypeError, BadLabel, ForeignSchema) as error:
             found.bad.append(f"{where}: {error}")
     return found
@@ -77,12 +77,12 @@ def _events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _identify(event: dict[str, Any], asked: Asked) -> dict[str, Any]:
     """Id and time of an event, and the version where the caller logged it."""
     paths = (asked.id_field,) if asked.id_field else IDS
-    found = next(filter(None, (as_text(dig(event, path)) for path in paths)), None)
+    found = next(filter(None, (write_scalar(dig(event, path)) for path in paths)), None)
     if found is None:
         raise ValueError(f"expected an id at {' or '.join(paths)}, got none")
     raw = {"prediction_id": found, "predicted_at": dig(event, "eventMetadata.inferenceTime"),
-           "request_id": as_text(dig(event, "eventMetadata.eventId"))}
-    version = _version(dig(event, "eventMetadata.customAttributes")) or as_text(dig(event, "eventMetadata.variantName"))
+           "request_id": write_scalar(dig(event, "eventMetadata.eventId"))}
+    version = _version(dig(event, "eventMetadata.customAttributes")) or write_scalar(dig(event, "eventMetadata.variantName"))
     return raw | ({"model_version": version} if version else {})
 
 
@@ -94,8 +94,8 @@ def _version(attributes: Any) -> str | None:
         except ValueError:
             match = VERSION.search(text)
             said = {"model_version": match[1]} if match else None
-        if isinstance(said, dict) and as_text(said.get("model_version")):
-            return as_text(said["model_version"])
+        if isinstance(said, dict) and write_scalar(said.get("model_version")):
+            return write_scalar(said["model_version"])
     return None
 
 

@@ -21,7 +21,7 @@ from contract.records import LABEL
 from contract.stores.store import Storage
 from contract.texts.figures import write_count
 from jobs.imports import rows
-from jobs.imports.foreign.json_files import as_text, dig, first_line, read_lines
+from jobs.imports.foreign.json_files import dig, read_first_line, read_lines, write_scalar
 from jobs.imports.foreign.pictures import NoPrediction, Pictures
 from jobs.imports.found import Asked, Found, Missing
 from jobs.imports.rows import Row
@@ -51,22 +51,22 @@ class Answer(NamedTuple):
     @property
     def label(self) -> str | None:
         """The class: its name, else what the class map says of the number, else the number."""
-        number = as_text(self.value)
-        return as_text(self.metadata.get("class-name")) or as_text(dig(self.metadata, f"class-map.{number}")) or number
+        number = write_scalar(self.value)
+        return write_scalar(self.metadata.get("class-name")) or write_scalar(dig(self.metadata, f"class-map.{number}")) or number
 
     @property
     def missing(self) -> str | None:
         """Why there is no judgement of a person in it; None when there is one."""
         if self.metadata.get("failure-reason"):
             return "without_answer"
-        return None if as_text(self.metadata.get("human-annotated", "yes")) == "yes" else "by_machine"
+        return None if write_scalar(self.metadata.get("human-annotated", "yes")) == "yes" else "by_machine"
 
 
 def is_manifest(path: Path) -> bool:
     """Whether a file of JSON lines is such a manifest: its first line names the source of a picture."""
     if path.suffix.lower() not in (".manifest", ".jsonl", ".ndjson", ".json") or not path.is_file():
         return False
-    first = first_line(path)
+    first = read_first_line(path)
     return "source-ref" in first and not {"label", "labeled_at"} <= first.keys()
 
 
@@ -104,7 +104,7 @@ def _source(line: dict[str, Any]) -> str:
 
 
 def _id(line: dict[str, Any], asked: Asked) -> str | None:
-    return as_text(dig(line, asked.id_field or "prediction_id"))
+    return write_scalar(dig(line, asked.id_field or "prediction_id"))
 
 
 def _answers(line: dict[str, Any]) -> list[Answer]:
@@ -129,7 +129,7 @@ def _find_answer(line: dict[str, Any], job: str | None, verified: Counter[str]) 
 
 
 def _make_row(answer: Answer) -> Row:
-    return rows.row_of(LABEL, {"label": answer.label, "labeler": answer.job, "prediction_id": "-", "origin": "import",
+    return rows.make_row(LABEL, {"label": answer.label, "labeler": answer.job, "prediction_id": "-", "origin": "import",
                                "labeled_at": answer.metadata.get("creation-date")})
 
 

@@ -46,7 +46,7 @@ def read_array(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def first_line(path: Path) -> dict[str, Any]:
+def read_first_line(path: Path) -> dict[str, Any]:
     """The object on the first line that has one, empty when the file does not begin so: for telling formats apart."""
     try:
         with open(path, "rb") as file:
@@ -59,7 +59,7 @@ def first_line(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def first_item(path: Path) -> dict[str, Any]:
+def read_first_item(path: Path) -> dict[str, Any]:
     """The first object of a JSON array, empty when the file is none; no more of the file is read than that."""
     if path.suffix.lower() != ".json" or not path.is_file():
         return {}
@@ -104,7 +104,7 @@ def dig(value: Any, path: str) -> Any:
     return value
 
 
-def as_text(value: Any) -> str | None:
+def write_scalar(value: Any) -> str | None:
     """A scalar as text, whole numbers without a point; None for null, lists and objects."""
     if value is None or isinstance(value, bool | list | dict):
         return None

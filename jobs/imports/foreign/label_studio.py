@@ -20,7 +20,7 @@ from contract.errors import BadLabel, ForeignSchema
 from contract.records import LABEL
 from contract.stores.store import Storage
 from jobs.imports import rows
-from jobs.imports.foreign.json_files import as_text, dig, first_item, read_array
+from jobs.imports.foreign.json_files import dig, read_array, read_first_item, write_scalar
 from jobs.imports.foreign.pictures import NoPrediction, Pictures
 from jobs.imports.found import Asked, Found, Missing
 
@@ -32,13 +32,13 @@ OWN = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_tim
 
 def is_export(path: Path) -> bool:
     """Whether a file is an array of tasks with their annotations."""
-    first = first_item(path)
+    first = read_first_item(path)
     return isinstance(first.get("annotations"), list) and isinstance(first.get("data"), dict)
 
 
 def is_min_export(path: Path) -> bool:
     """Whether a file is an array of annotations, each with its task's data beside it."""
-    first = first_item(path)
+    first = read_first_item(path)
     return {"annotation_id", "annotator"} <= first.keys() and "annotations" not in first and "labeled_at" not in first
 
 
@@ -77,7 +77,7 @@ def _take(storage: Storage, found: Found, asked: Asked, votes: Sequence[tuple[st
     pictures = Pictures(storage, {_picture(task) or "" for _, task, _ in votes if not _id(task, asked)}, asked)
     for where, task, vote in votes:
         try:
-            row = rows.row_of(LABEL, {"label": choice(vote), "labeler": _person(vote.get("completed_by")), "origin": "import",
+            row = rows.make_row(LABEL, {"label": choice(vote), "labeler": _person(vote.get("completed_by")), "origin": "import",
                                       "labeled_at": vote.get("updated_at") or vote.get("created_at"), "prediction_id": "-",
                                       "saw_prediction": vote.get("saw_prediction")})
             given = _id(task, asked)
@@ -127,7 +127,7 @@ def _choice(result: Sequence[Any], control: str | None) -> str:
 
 
 def _only(choices: Sequence[Any]) -> str:
-    names = list(dict.fromkeys(as_text(name) for name in choices))
+    names = list(dict.fromkeys(write_scalar(name) for name in choices))
     if len(names) != 1 or names[0] is None:
         raise ValueError(f"expected one choice, got {len(choices)}: {', '.join(map(repr, choices[:5]))}. A picture has one "
                          f"label here: leave one of them, or leave the row out")
@@ -155,13 +155,13 @@ def _is_address(value: Any) -> bool:
 
 def _person(completed_by: Any) -> str | None:
     if isinstance(completed_by, dict):
-        return as_text(completed_by.get("email")) or as_text(completed_by.get("id"))
-    return as_text(completed_by)
+        return write_scalar(completed_by.get("email")) or write_scalar(completed_by.get("id"))
+    return write_scalar(completed_by)
 
 
 def _id(task: Object, asked: Asked) -> str | None:
     paths = (asked.id_field,) if asked.id_field else IDS
-    return next(filter(None, (as_text(dig(task, path)) for path in paths)), None)
+    return next(filter(None, (write_scalar(dig(task, path)) for path in paths)), None)
 
 
 def _ids(task: Object, pictures: Pictures, asked: Asked) -> list[str]:

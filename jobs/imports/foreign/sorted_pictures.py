@@ -58,5 +58,5 @@ def _find(pictures: Pictures, uris: tuple[str, str]) -> list[str]:
 
 def _make_row(picture: Taken, prediction_id: str, asked: Asked) -> rows.Row:
     at = datetime.fromtimestamp(picture.file.stat().st_ctime, UTC)
-    return rows.row_of(LABEL, {"prediction_id": prediction_id, "label": picture.label, "labeler": asked.labeler or LABELER,
+    return rows.make_row(LABEL, {"prediction_id": prediction_id, "label": picture.label, "labeler": asked.labeler or LABELER,
                                "labeled_at": clock.iso(at), "model": asked.model})

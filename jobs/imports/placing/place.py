@@ -13,7 +13,7 @@ from contract.counts import UNNAMED
 from contract.errors import UsageError
 from contract.stores.store import Storage
 from contract.texts.figures import write_count
-from jobs.imports.foreign.json_files import as_text
+from jobs.imports.foreign.json_files import write_scalar
 from jobs.imports.found import Asked, Found, Missing
 from jobs.imports.placing.missing import explain_missing
 from jobs.imports.placing.predicted import Predicted, find_predictions, name_version
@@ -40,7 +40,7 @@ def place_predictions(storage: Storage, found: Found, asked: Asked) -> ByDay:
         if asked.per_version:
             row["prediction_id"] = name_version(row["prediction_id"], row["model"], row["model_version"])
         try:
-            of_id = day_of_id(row["prediction_id"])
+            of_id = find_day(row["prediction_id"])
             day = of_id or _read_day(dt) or asked.day or clock.day_of(row["predicted_at"])
         except Undecided as error:
             found.bad.append(f"{where}: {error}")
@@ -101,7 +101,7 @@ class _NotThere(Undecided):
 def _find_places(row: Row, named: dict[str, str | None], known: Sequence[Predicted], asked: Asked) -> list[tuple[str, str]]:
     """(day, prediction id) of each prediction that the label is of: one, or one for each version where these share ids."""
     prediction_id, at = row["prediction_id"], clock.to_us(row["labeled_at"])
-    of_id = None if asked.per_version else day_of_id(prediction_id)
+    of_id = None if asked.per_version else find_day(prediction_id)
     if of_id and (known or not asked.count_orphans):
         return [(of_id, prediction_id)]
     if not known:
@@ -123,7 +123,7 @@ def _find_places(row: Row, named: dict[str, str | None], known: Sequence[Predict
 
 def _read_named(value: Any) -> str | None:
     """What a column beside the label says, as text; None where it says nothing."""
-    return None if value is None or value != value else as_text(value) or None
+    return None if value is None or value != value else write_scalar(value) or None
 
 
 def select_judged(known: Sequence[Predicted], model: str | None, version: str | None, asked: Asked) -> list[Predicted]:
@@ -194,7 +194,7 @@ def _iso(prediction: Predicted) -> str:
     return clock.iso(clock.from_us(prediction.at))
 
 
-def day_of_id(prediction_id: str) -> str | None:
+def find_day(prediction_id: str) -> str | None:
     """The day that an id names; None for other ids than UUIDv7. Undecided: one beyond the calendar lies under no day."""
     day = ids.day_of(prediction_id)
     if day is None and ids.is_uuid7(prediction_id):

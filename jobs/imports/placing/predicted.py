@@ -11,6 +11,7 @@ from contract.days import prediction_days
 from contract.rows.listing import list_rows
 from contract.rows.reading import read_columns, rows_where
 from contract.stores.store import Storage
+from jobs.engines.rules import sort_key
 
 COLUMNS = ("prediction_id", "predicted_at", "model", "model_version", "predicted_label", "confidence", "role")
 
@@ -30,7 +31,7 @@ class Predicted(NamedTuple):
     @property
     def order(self) -> tuple[Any, ...]:
         """Of the predictions of an id on a day, the least is the one that counts (rule 2)."""
-        return self.at, self.version, self.label, self.confidence is not None, self.confidence or 0.0
+        return self.at, self.version, self.label, sort_key(self.confidence)
 
 
 def name_version(prediction_id: str, model: str, version: str) -> str:

@@ -145,7 +145,7 @@ def test_a_dataset_lists_it_and_batch_scoring_has_a_reason(tmp_root):
     from jobs.datasets.images import look
     from jobs.reports.examples import make_thumbnail
     from jobs.scoring.part import Job
-    from jobs.scoring.part import picture as fetch
+    from jobs.scoring.part import fetch_picture as fetch
 
     storage = open_root(tmp_root, create=True)
     data = DAMAGED["a broken stream"]

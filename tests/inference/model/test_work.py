@@ -73,7 +73,7 @@ def test_a_bomb_is_listed_by_batch_scoring_and_left_out_of_a_report(tmp_root):
     from contract.storage import open_root
     from jobs.reports.examples import make_thumbnail
     from jobs.scoring.part import Job
-    from jobs.scoring.part import picture as fetch
+    from jobs.scoring.part import fetch_picture as fetch
 
     storage = open_root(tmp_root, create=True)
     storage.put("images/x.jpg", SCANS)

@@ -95,7 +95,7 @@ def test_what_is_scored_is_redacted_alike(tmp_path):
     uri, size = (folder / "a.png").as_uri(), (folder / "a.png").stat().st_size
     for taking in (True, False):
         job = score_part.Job("m", "1", 4, 1 << 20, 1 << 20, True, False, redact=f"{HOOKS}:unchanged", redact_grey16=taking)
-        found = score_part.picture(storage, job, model, uri, "e", size)
+        found = score_part.fetch_picture(storage, job, model, uri, "e", size)
         assert (preprocess.decode_wide(found.prepared) is not None) == taking
         assert found.sha256 == hashlib.sha256(found.prepared).hexdigest()
 

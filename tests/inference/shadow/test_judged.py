@@ -72,4 +72,4 @@ def check_what_people_see(registry, document, id_):
     assert sentence in report and "The shadow against the live version" in report
     assert Facts(storage, None).describe("m")["shadow"] == sentence
     assert Details(storage).read_row("m", day, id_)["model_version"] == "2"
-    assert lineage.of_prediction(storage, id_)["prediction"]["model_version"] == "2"
+    assert lineage.trace_prediction(storage, id_)["prediction"]["model_version"] == "2"

@@ -29,7 +29,7 @@ def look(n, **more) -> Look:
 
 
 def plan(rows, known=(), settings=SETTINGS, parent=(), looks=None):
-    found, listed = dataset_plan.candidates(rows, list(parent), settings, set())
+    found, listed = dataset_plan.choose_candidates(rows, list(parent), settings, set())
     places = {r["image_sha256"]: n for n, r in enumerate(found)}
     looks = looks or {h: look(n << 20) for h, n in places.items()}
     return dataset_plan.finish(found, listed, looks, known, settings)
@@ -50,13 +50,13 @@ def test_the_split_is_a_pure_function_of_the_hash(n):
 def test_the_order_of_rows_changes_nothing(order):
     one, other = plan([row(n) for n in range(40)]), plan([row(n) for n in order])
     assert one == other
-    ids = [dataset_plan.dataset_id(p, "m", None, SETTINGS) for p in (one, other)]
+    ids = [dataset_plan.make_dataset_id(p, "m", None, SETTINGS) for p in (one, other)]
     assert ids[0] == ids[1] and len(ids[0]) == 16
 
 
 def test_the_day_of_an_import_is_no_content_and_that_of_a_prediction_is():
     def found(**more):
-        return dataset_plan.dataset_id(plan([row(n, **more) for n in range(40)]), "m", None, SETTINGS)
+        return dataset_plan.make_dataset_id(plan([row(n, **more) for n in range(40)]), "m", None, SETTINGS)
 
     imported = {"prediction_id": None, "labeled_at": 5}
     assert found(**imported) == found(**imported | {"day": "2026-12-24", "labeled_at": 9})
@@ -65,7 +65,7 @@ def test_the_day_of_an_import_is_no_content_and_that_of_a_prediction_is():
 
 def test_one_image_predicted_often_is_one_row_under_the_highest_origin_then_the_newest():
     rows = [row(1, "a", labeled_at=9), row(1, "b", origin="audit", labeled_at=5), row(1, "c", origin="audit", labeled_at=7)]
-    found, listed = dataset_plan.candidates(rows, [], SETTINGS, set())
+    found, listed = dataset_plan.choose_candidates(rows, [], SETTINGS, set())
     assert [r["label"] for r in found] == ["c"]
     assert [e["detail"] for e in listed] == ["c over a, b"]
 
@@ -122,7 +122,7 @@ def test_replayed_rows_keep_their_side_and_a_new_label_wins():
     parent = [r | {"came_with": "d1"} for r in first.rows]
     moved = SETTINGS.model_copy(update={"holdout_share": 0.01, "validation_share": 0.01})
     again = dict(held, label="a", agreeing=1, labelers=["bob"], labeled_at=99)
-    found, listed = dataset_plan.candidates([again, row(500)], parent, moved, {parent[0]["image_sha256"]})
+    found, listed = dataset_plan.choose_candidates([again, row(500)], parent, moved, {parent[0]["image_sha256"]})
     sides = {r["image_sha256"]: r["split"] for r in found}
     assert sides[held["image_sha256"]] == "holdout" and sides[sha(500)] == "train"
     assert len(found) == 40 and [e["reason"] for e in listed] == ["erased"]
@@ -133,7 +133,7 @@ def replayed(today, present=(), **more):
     """A dataset of 40 pictures, and the one after it: what people say today of some, in the window and before it."""
     parent = [r | {"came_with": "d1", "labelers": None} for r in plan([row(n) for n in range(40)]).rows]
     settings = SETTINGS.model_copy(update=more)
-    found, listed = dataset_plan.candidates(list(today), parent, settings, set(), list(present))
+    found, listed = dataset_plan.choose_candidates(list(today), parent, settings, set(), list(present))
     made = dataset_plan.finish(found, listed, {}, ["a"], settings)
     return {r["image_sha256"]: r for r in made.rows}, reasons(made)
 
@@ -194,7 +194,7 @@ def replay_of(n, split="train"):
 def test_a_smaller_share_replays_some_of_the_rows_of_a_larger_one(numbers, one, other):
     def replayed(share):
         settings = DatasetSettings(replay_share=share)
-        found, _ = dataset_plan.candidates([], [replay_of(n) for n in numbers], settings, set())
+        found, _ = dataset_plan.choose_candidates([], [replay_of(n) for n in numbers], settings, set())
         return {r["image_sha256"] for r in found}
 
     small, large = sorted((one, other))
@@ -205,7 +205,7 @@ def test_a_smaller_share_replays_some_of_the_rows_of_a_larger_one(numbers, one, 
 
 def test_the_share_is_about_that_of_the_training_rows_and_all_other_rows_are_replayed():
     parent = [replay_of(n, split) for n, split in enumerate(["train"] * 2000 + ["holdout"] * 50 + ["validation"] * 30)]
-    found, listed = dataset_plan.candidates([], parent, DatasetSettings(replay_share=0.25), set())
+    found, listed = dataset_plan.choose_candidates([], parent, DatasetSettings(replay_share=0.25), set())
     splits = [r["split"] for r in found]
     assert 430 < splits.count("train") < 570 and (splits.count("holdout"), splits.count("validation")) == (50, 30)
     assert [entry["reason"] for entry in listed] == ["not replayed"] * (2000 - splits.count("train"))
@@ -215,10 +215,10 @@ def test_what_is_not_replayed_does_not_come_back_by_its_label_of_today_unless_it
     parent = [replay_of(n) for n in range(200)]
     settings = DatasetSettings(replay_share=0.3)
     present = [row(n) for n in range(200)]
-    rest, _ = dataset_plan.candidates([], parent, settings, set(), present)
+    rest, _ = dataset_plan.choose_candidates([], parent, settings, set(), present)
     assert {r["image_sha256"] for r in rest} == {
-        r["image_sha256"] for r in dataset_plan.candidates([], parent, settings, set())[0]}
-    inside, listed = dataset_plan.candidates([row(n) for n in range(200)], parent, settings, set())
+        r["image_sha256"] for r in dataset_plan.choose_candidates([], parent, settings, set())[0]}
+    inside, listed = dataset_plan.choose_candidates([row(n) for n in range(200)], parent, settings, set())
     assert len(inside) == 200
     assert {r["came_with"] for r in inside if r["image_sha256"] in {e["image_sha256"] for e in listed}} == {None}
 
@@ -228,5 +228,5 @@ def test_the_share_of_replay_changes_an_id_only_where_it_is_set():
     found, at_one = plan([row(n) for n in range(40)]), DatasetSettings()
     old = {k: v for k, v in at_one.model_dump(mode="json").items() if k not in ("replay_share", "suspects")}
     assert dataset_plan.name_settings(at_one) == old
-    ids = [dataset_plan.dataset_id(found, "m", "d0", DatasetSettings(replay_share=share)) for share in (1.0, 0.5, 0.25)]
-    assert len(set(ids)) == 3 and ids[0] == dataset_plan.dataset_id(found, "m", "d0", at_one)
+    ids = [dataset_plan.make_dataset_id(found, "m", "d0", DatasetSettings(replay_share=share)) for share in (1.0, 0.5, 0.25)]
+    assert len(set(ids)) == 3 and ids[0] == dataset_plan.make_dataset_id(found, "m", "d0", at_one)

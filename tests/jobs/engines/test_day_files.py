@@ -9,7 +9,7 @@ import pytest
 from contract.errors import ForeignSchema, UsageError
 from contract.records import PREDICTION
 from contract.storage import open_storage
-from jobs.engines.day_files import list_day, models_in, read_footers, window
+from jobs.engines.day_files import choose_window, list_day, list_models_in, read_footers
 from jobs.engines.question import Slice
 
 DAY = "2026-11-20"
@@ -123,7 +123,7 @@ def test_default_window_is_the_newest_prediction_days_however_old(tmp_root):
         put(tmp_root, NEEDED, day=f"2019-{1 + n // 28:02}-{1 + n % 28:02}")
     put(tmp_root, NEEDED, day="2027-01-01")
     put(tmp_root, NEEDED, day="2019-02-30")
-    found = window(open_storage(tmp_root), None, None, "2026-11-20")
+    found = choose_window(open_storage(tmp_root), None, None, "2026-11-20")
     assert (found.first, found.last, len(found.days)) == ("2019-01-12", "2019-02-13", 30)
 
 
@@ -131,12 +131,12 @@ def test_a_window_has_both_ends_and_days_that_only_have_labels(tmp_root):
     put(tmp_root, NEEDED, day="2026-11-18")
     put(tmp_root, NEEDED, day="2026-11-19", where="labels")
     put(tmp_root, NEEDED, day="2026-11-20")
-    found = window(open_storage(tmp_root), "2026-11-18", "2026-11-20", "2026-11-21")
+    found = choose_window(open_storage(tmp_root), "2026-11-18", "2026-11-20", "2026-11-21")
     assert found.days == ("2026-11-18", "2026-11-19", "2026-11-20")
     with pytest.raises(UsageError, match="ends on or after its first day, got 2026-11-20 to 2026-11-18"):
-        window(open_storage(tmp_root), "2026-11-20", "2026-11-18", "2026-11-21")
+        choose_window(open_storage(tmp_root), "2026-11-20", "2026-11-18", "2026-11-21")
 
 
 def test_models_that_have_rows(tmp_root):
     put(tmp_root, changed("model", pa.array(["other"])))
-    assert models_in(open_storage(tmp_root), ["2026-11-19", DAY]) == ["other"]
+    assert list_models_in(open_storage(tmp_root), ["2026-11-19", DAY]) == ["other"]

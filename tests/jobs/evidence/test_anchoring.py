@@ -11,7 +11,7 @@ from contract.sequence import NumberedDocuments
 from contract.settings import EvaluateSettings, Settings
 from contract.storage import open_root
 from jobs.count_window import evaluate
-from jobs.evaluate_text import as_text
+from jobs.evaluate_text import write_text
 from jobs.evaluation_request import request_of
 from jobs.evidence.anchoring import describe_repeats
 from jobs.reports import page
@@ -68,7 +68,7 @@ def test_pairs_are_those_of_the_window_the_role_and_the_moment(storage, tmp_root
         "pairs": 3, "both": 1, "only_seen": 2, "only_blind": 0, "neither": 0, "waiting": 1, "untold": 0, "labelers": 1}
     early = ask(storage, tmp_root, clock.iso(NOON + timedelta(hours=3)))[1]
     assert (early["pairs"], early["only_seen"]) == (2, 1)
-    assert found["sentence"] in as_text(document, "there")
+    assert found["sentence"] in write_text(document, "there")
 
 
 def test_the_newest_state_of_a_repeat_holds(storage, tmp_root):

@@ -12,7 +12,7 @@ from contract.records import LABEL, PREDICTION
 from contract.settings import EvaluateSettings, Settings
 from contract.storage import open_root
 from jobs.count_window import evaluate
-from jobs.evaluate_text import as_text
+from jobs.evaluate_text import write_text
 from jobs.evaluation_request import request_of
 from jobs.evidence.sections import SECTIONS, Section, check_names
 from jobs.reports import view
@@ -46,7 +46,7 @@ def ask(root: str, evidence: list[str]):
 def test_a_section_is_made_when_it_is_asked_for(tmp_root, made_up):
     document = ask(tmp_root, ["made-up"])
     assert document["evidence"] == {"made-up": {"items": 2, "sentence": "two of them"}}
-    assert "made-up: two of them" in as_text(document, "there")
+    assert "made-up: two of them" in write_text(document, "there")
     shown = view.page(document, None)
     assert [shown["evidence_titles"][name] for name in shown["evidence"]] == ["Made up"]
 

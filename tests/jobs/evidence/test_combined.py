@@ -15,7 +15,7 @@ from contract.samples import Design
 from contract.settings import EvaluateSettings, Settings
 from contract.storage import open_root
 from jobs.count_window import evaluate
-from jobs.evaluate_text import as_text
+from jobs.evaluate_text import write_text
 from jobs.evaluation_request import request_of
 from jobs.evidence.combined import explain_refusal
 from jobs.reports import page
@@ -95,7 +95,7 @@ def test_it_is_the_audit_laid_over_all_traffic(audited):
     assert [row["label"] for row in found["per_class"]] == ["a", "b"]
     assert sum(row["labels"] for row in found["per_class"]) == found["labels"]
     assert all(row["precision"]["low"] < row["precision"]["value"] < row["precision"]["high"] for row in found["per_class"])
-    assert f"{found['labels']:,} audit labels" in as_text(document, "there")
+    assert f"{found['labels']:,} audit labels" in write_text(document, "there")
     shown = page.render(document)
     assert "One estimate from all labels and all traffic" in shown and "Audit alone" in shown
 

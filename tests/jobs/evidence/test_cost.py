@@ -14,7 +14,7 @@ from contract.records import LABEL, PREDICTION
 from contract.storage import open_root
 from jobs.count_window import evaluate
 from jobs.evaluate import main
-from jobs.evaluate_text import as_text
+from jobs.evaluate_text import write_text
 from jobs.evaluation_request import request_of
 from jobs.reports.page import render
 from pipeline.gate import make_decision
@@ -40,7 +40,8 @@ def test_costs_that_are_set_are_shown(root):
     assert one["origin"] == "audit" and one["labelled"] == 150
     b_for_a = next(p["count"] for p in one["dearest"] if p["label"] == "a")
     assert one["per_1000"]["value"] == pytest.approx(1000 * (10 * b_for_a + 30 - b_for_a) / 150)
-    assert "its mistakes cost" in as_text(document, "there") and parse(dumps(document), "it")["evidence"] == document["evidence"]
+    assert "its mistakes cost" in write_text(document, "there")
+    assert parse(dumps(document), "it")["evidence"] == document["evidence"]
     page = render(document, None)
     assert "What mistakes cost" in page and "the mistakes that cost most" in page
     assert "from which confidence accepting is cheaper than looking" in page

@@ -14,7 +14,7 @@ from contract.records import LABEL, PREDICTION
 from contract.settings import EvaluateSettings, Settings
 from contract.storage import open_root
 from jobs.count_window import evaluate
-from jobs.evaluate_text import as_text
+from jobs.evaluate_text import write_text
 from jobs.evaluation_request import request_of
 from jobs.reports.page import render
 from tests.pipeline.roots import MODEL, put_rows
@@ -61,7 +61,7 @@ def test_two_blind_people_tell_what_lies_behind_their_votes(tmp_root, made):
     assert found["method"] == "pairs" and found["corrected"]["low"] <= (truth == predicted).mean() <= found["corrected"]["high"]
     assert found["raw"]["high"] < (truth == predicted).mean()
     assert found["error_rate"]["value"] == pytest.approx(1 - found["ceiling"]["value"])
-    assert "behind the votes' own mistakes" in as_text(document, "there")
+    assert "behind the votes' own mistakes" in write_text(document, "there")
     assert parse(dumps(document), "it")["evidence"]["noise"] == document["evidence"]["noise"]
     page = render(document, None)
     assert "Accuracy behind label noise" in page and "no gate judges by it" in page

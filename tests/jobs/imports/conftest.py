@@ -11,7 +11,7 @@ from tests.jobs.imports.files import Runs, count_plainly
 def runs(tmp_path, capsys, monkeypatch):
     """The commands, with a count of a few lines instead of an engine: a fifth of the time."""
     monkeypatch.setattr(evaluate_files, "make", count_plainly)
-    monkeypatch.setattr(evaluate_files, "outcome", lambda document, where: evaluate_files.Outcome(document=document))
+    monkeypatch.setattr(evaluate_files, "make_outcome", lambda document, where: evaluate_files.Outcome(document=document))
     return Runs(tmp_path, capsys)
 
 

@@ -274,4 +274,4 @@ def evaluate(root):
 def find_dataset_rows(root):
     days, _ = read_footers(root.storage, [list_day(root.storage, YESTERDAY)], IMAGE_COLUMNS, quarantine=True)
     labelled = list(find_labelled_here(root.storage, days[0], Question(MODEL, clock.now_us())))
-    return dataset_plan.candidates(labelled, [], DatasetSettings(), set())[0]
+    return dataset_plan.choose_candidates(labelled, [], DatasetSettings(), set())[0]

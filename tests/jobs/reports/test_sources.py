@@ -20,7 +20,7 @@ from contract.storage import open_root, open_storage
 from inference.pages.reports import _list_evaluations
 from jobs import evaluate, report
 from jobs.reports import index, page, tables
-from jobs.reports.compare import compare, side
+from jobs.reports.compare import compare, read_side
 from jobs.reports.sources import find_previous
 from metrics.tables import class_trend
 from metrics.window import by_class
@@ -115,7 +115,7 @@ def test_csv_cannot_smuggle_formulas(root, tmp_path):
     table = pa.table({"label": ["=1+1", " @x", "-2", "a", None], "n": [-1, 2, 3, 4, 5]})
     sink = BytesIO()
     pq.write_table(table, sink)
-    assert tables.as_csv(sink.getvalue()).splitlines()[1:] == ["'=1+1,-1", "' @x,2", "'-2,3", "a,4", ",5"]
+    assert tables.convert_to_csv(sink.getvalue()).splitlines()[1:] == ["'=1+1,-1", "' @x,2", "'-2,3", "a,4", ",5"]
 
 
 def test_two_evaluations_side_by_side(root):
@@ -142,7 +142,7 @@ def test_a_comparison_names_what_is_more_than_chance():
     ))["versions"]["1"]} for i, right in enumerate((90, 40))]
     found = compare(*sides)
     assert found["changed"] == ["b"] and found["classes"][0]["difference"]["value"] == pytest.approx(-0.5)
-    text = page.template("compare.html", {"c": found, "model": "m", "most": 9})
+    text = page.render_template("compare.html", {"c": found, "model": "m", "most": 9})
     assert text.count(">clear</td>") == 1 and text.count(">may be chance</td>") == 1
     assert found["change"]["mix"] + found["change"]["accuracy"] == pytest.approx(-0.25, abs=1e-12)
     assert [o["origin"] for o in found["origins"]] == ["import"]
@@ -173,7 +173,7 @@ def test_of_evaluations_within_one_second_the_later_one_is_the_newer_one_for_eve
     assert list_newest_first(storage, MODEL)[:4] == [*newest_first, before]
     assert newest(storage, MODEL) == newest_first[0]
     assert [e["id"] for e in _list_evaluations(storage, MODEL)][:3] == newest_first
-    assert side(storage, MODEL, "1")["id"] == newest_first[0]
+    assert read_side(storage, MODEL, "1")["id"] == newest_first[0]
     last = read_evaluation(storage, MODEL, newest_first[0])
     assert find_previous(storage, last, newest_first[0], ["1"])["id"] == newest_first[1]
     index.write(storage, MODEL)

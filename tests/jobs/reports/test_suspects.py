@@ -96,12 +96,26 @@ def test_a_list_without_a_suspect_says_so(storage):
     assert "No label of dataset d1 is likely wrong; 88 of 90 labels could be judged." in write_words(render(storage))
 
 
-def test_a_damaged_list_and_one_that_the_asker_may_not_read_stop_no_report(storage, monkeypatch):
+def test_a_damaged_list_stops_no_report(storage):
     storage.put(layout.suspects(MODEL).format(1), b"{")
     assert find_suspected(storage, MODEL, TRUSTED, ReportSettings()) is None and render(storage) is None
 
-    def refuse(*_):
-        raise RootError("access denied")
 
-    monkeypatch.setattr(suspects, "read_newest", refuse)
-    assert find_suspected(storage, MODEL, TRUSTED, ReportSettings()) is None
+def refuse(*_):
+    raise RootError("access denied")
+
+
+@pytest.mark.parametrize("read", ["read_newest", "read_said"])
+def test_a_report_says_that_whoever_wrote_it_may_not_read_the_list_and_which_command_shows_it(storage, monkeypatch, read):
+    put_list(storage)
+    monkeypatch.setattr(suspects, read, refuse)
+    said = write_words(render(storage))
+    assert "whoever wrote this page may not read what was found" in said and f"trueup report --model {MODEL}" in said
+    assert "In train" not in said
+    monkeypatch.undo()
+    assert "In train" in write_words(render(storage))
+
+
+def test_who_may_not_list_is_told_nothing(storage, monkeypatch):
+    monkeypatch.setattr(suspects, "is_any", refuse)
+    assert find_suspected(storage, MODEL, TRUSTED, ReportSettings()) is None and render(storage) is None

@@ -74,7 +74,7 @@ def test_a_comparisons_headline_is_of_the_figures_that_its_cards_show():
              for name, cells in (("1", [cell("a", "a", origin="audit", n=60), cell("a", "b", origin="audit", n=40)]),
                                  ("2", [cell("a", "a", origin="audit", n=90), cell("a", "b", origin="audit", n=10),
                                         cell("b", "a", origin="feedback", n=100)]))]
-    shown = text(page.template("compare.html", {"c": compare(*sides), "model": "m", "most": 200}))
+    shown = text(page.render_template("compare.html", {"c": compare(*sides), "model": "m", "most": 200}))
     assert "Accuracy went from 60% to 90%: a change of +30.0 points (+18.3 to +40.8) , which is more than chance." in shown
     assert "Before: version 1 60%" in shown and "After: version 2 90%" in shown
     assert "Over all labels, of whatever origin, it went from 60% to 45%" in shown

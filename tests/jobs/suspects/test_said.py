@@ -15,7 +15,7 @@ from contract.sequence import NumberedDocuments
 from contract.settings import DatasetSettings
 from contract.storage import open_root
 from jobs.datasets.doubted import REASON, ask_about, find_doubted, leave_out_doubted
-from jobs.datasets.plan import Plan, dataset_id
+from jobs.datasets.plan import Plan, make_dataset_id
 from jobs.suspects import command
 from jobs.suspects.make import find_suspects
 from tests.jobs.suspects.planted import DAY, MODEL, describe, log_answers, noise_picture, publish, put_dataset
@@ -190,8 +190,8 @@ def test_a_corrected_label_is_kept(root):
 def test_the_setting_alone_changes_no_dataset(root):
     _, rows, _, _ = root
     plan = Plan(CLASSES, rows)
-    assert len({dataset_id(plan, MODEL, None, DatasetSettings(suspects=how)) for how in ("keep", "drop", "review")}) == 1
-    assert dataset_id(Plan(CLASSES, rows[1:]), MODEL, None, DatasetSettings(suspects="drop")) != dataset_id(
+    assert len({make_dataset_id(plan, MODEL, None, DatasetSettings(suspects=how)) for how in ("keep", "drop", "review")}) == 1
+    assert make_dataset_id(Plan(CLASSES, rows[1:]), MODEL, None, DatasetSettings(suspects="drop")) != make_dataset_id(
         plan, MODEL, None, DatasetSettings())
 
 
@@ -199,7 +199,7 @@ def test_the_id_of_a_dataset_of_an_earlier_release_stays():
     """Computed by the release before `dataset.suspects` was a setting, of the same row."""
     row = {name: None for name in ("image_sha256", "label", "label_index", "origin", "votes", "agreeing",
                                    "selection_probability", "prediction_id", "day")} | {"split": "train", "file": 0}
-    assert dataset_id(Plan(["cat"], [row]), MODEL, None, DatasetSettings()) == "bcae3442077aa367"
+    assert make_dataset_id(Plan(["cat"], [row]), MODEL, None, DatasetSettings()) == "bcae3442077aa367"
 
 
 def test_review_asks_about_the_rows_of_the_dataset_and_keeps_them(root):

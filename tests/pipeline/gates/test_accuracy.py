@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from contract.policy import GatePolicy
-from pipeline.gates.accuracy import accuracy_gate
+from pipeline.gates.accuracy import judge_accuracy
 from pipeline.gates.decide import decide
 from pipeline.gates.tally import RightCount, Tally, tally_of
 from tests.figures import cell, day, document
@@ -36,10 +36,10 @@ def test_gate_and_estimate_agree_where_the_share_asked_differs_from_day_to_day()
 def test_origins_are_never_added():
     """The first trusted one in the order of rule 4 that has enough labels."""
     tally = Tally(5000, {"audit": RightCount(195, 200), "import": RightCount(10, 400), "feedback": RightCount(0, 900)})
-    gate = accuracy_gate(POLICY, tally)
+    gate = judge_accuracy(POLICY, tally)
     assert (gate["origin"], gate["right"], gate["n"], gate["verdict"]) == ("audit", 195, 200, "pass")
     few = Tally(5000, {"audit": RightCount(48, 49), "import": RightCount(10, 400)})
-    gate = accuracy_gate(POLICY, few)
+    gate = judge_accuracy(POLICY, few)
     assert (gate["origin"], gate["n"], gate["verdict"]) == ("import", 400, "fail")
     assert "over 400 trusted labels (import)" in gate["sentence"]
 
@@ -68,7 +68,7 @@ def test_whose_only_labels_are_corrections_is_told_why_and_the_two_ways_out():
 
 
 def test_a_few_labels_of_a_trusted_origin_say_how_many_are_wanted():
-    gate = accuracy_gate(POLICY, Tally(500, {"audit": RightCount(20, 20), "feedback": RightCount(0, 500)}))
+    gate = judge_accuracy(POLICY, Tally(500, {"audit": RightCount(20, 20), "feedback": RightCount(0, 500)}))
     assert gate["sentence"] == "Expected 50 labels or more of one trusted origin (audit or import); there are 20 of audit."
 
 

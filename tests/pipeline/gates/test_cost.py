@@ -8,7 +8,7 @@ from contract.policy import GatePolicy
 from contract.texts.gates import write_gate
 from metrics.intervals import wilson
 from pipeline.gates.labels_needed import list_wishes
-from pipeline.gates.optional import cost_gate
+from pipeline.gates.optional import judge_cost
 from pipeline.gates.tally import tally_of
 from tests.figures import cell, day
 
@@ -17,7 +17,7 @@ WINDOW = {"from": "2026-11-19", "to": "2026-11-20"}
 
 def judge(cells, **policy):
     made = GatePolicy(**policy)
-    return cost_gate(made, tally_of(made, [day(cells)], WINDOW, "1", ["a", "b"]))
+    return judge_cost(made, tally_of(made, [day(cells)], WINDOW, "1", ["a", "b"]))
 
 
 def audit(right, wrong, **others):

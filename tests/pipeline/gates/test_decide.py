@@ -6,11 +6,11 @@ from scipy.stats import binom
 
 from contract import jsonio
 from contract.policy import GatePolicy
-from pipeline.gates.accuracy import accuracy_gate
-from pipeline.gates.classes import family_gates
+from metrics.judging.verdicts import BUDGET, NO_CLASS, PASS, UNDECIDED
+from pipeline.gates.accuracy import judge_accuracy
+from pipeline.gates.classes import judge_classes_and_slices
 from pipeline.gates.decide import decide
 from pipeline.gates.tally import RightCount, Tally
-from pipeline.gates.verdicts import BUDGET, NO_CLASS, PASS, UNDECIDED
 
 AS_OF = "2026-11-20T00:00:00.000000Z"
 
@@ -25,7 +25,7 @@ def audit(right, n, **more):
 
 
 def judge_recall(policy, shares):
-    (gate,) = family_gates(policy, Tally(recall=shares))
+    (gate,) = judge_classes_and_slices(policy, Tally(recall=shares))
     return gate
 
 
@@ -54,7 +54,7 @@ def test_the_accuracy_gate_fails_by_the_exact_rule_per_year():
     policy = GatePolicy(min_accuracy=0.9, false_alarms_per_year=0.05)
     worst_that_holds = int(binom.ppf(0.05 / 365, 200, 0.9))
     for right in range(150, 200):
-        row = accuracy_gate(policy, audit(right, 200))
+        row = judge_accuracy(policy, audit(right, 200))
         assert row["p"] == pytest.approx(binom.cdf(right, 200, 0.9), rel=1e-9)
         assert (row["verdict"] == "fail") == (right < worst_that_holds)
 
@@ -64,7 +64,7 @@ def test_a_healthy_model_looked_at_every_day_alarms_in_few_years():
     rng, policy, years = np.random.default_rng(1), GatePolicy(min_class_recall=None), 2000
     days = rng.binomial(200, 0.9, (years, 365 + 6))
     windows = np.lib.stride_tricks.sliding_window_view(days, 7, axis=1).sum(axis=2)
-    fails = np.array([accuracy_gate(policy, audit(r, 1400))["verdict"] == "fail" for r in range(1100, 1401)])
+    fails = np.array([judge_accuracy(policy, audit(r, 1400))["verdict"] == "fail" for r in range(1100, 1401)])
     alarms = fails[np.clip(windows - 1100, 0, 300)].any(axis=1).mean()
     assert 0.005 < alarms <= 0.05
 

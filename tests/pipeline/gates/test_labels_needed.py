@@ -7,7 +7,7 @@ from contract import jsonio, layout, samples
 from contract.policy import GatePolicy
 from contract.storage import open_root
 from inference import review
-from pipeline.gates.accuracy import accuracy_gate
+from pipeline.gates.accuracy import judge_accuracy
 from pipeline.gates.decide import decide
 from pipeline.gates.labels_needed import list_wishes
 from pipeline.gates.optional import judge_trivial
@@ -27,7 +27,7 @@ def test_with_so_many_more_labels_four_of_five_runs_decide(right, n):
     """If what was seen is what is true: each run adds that many labels, and the gate is asked again."""
     more = wish(POLICY, audit(right, n))["rows"][0]["labels"]
     runs = right + np.random.default_rng(1).binomial(more, right / n, 500)
-    decided = [accuracy_gate(POLICY, audit(int(r), n + more))["verdict"] != "cannot tell" for r in runs]
+    decided = [judge_accuracy(POLICY, audit(int(r), n + more))["verdict"] != "cannot tell" for r in runs]
     assert np.mean(decided) >= 0.78  # 0.8 less what 500 runs may miss it by
 
 
@@ -39,7 +39,7 @@ def test_they_decide_as_often_when_what_was_seen_was_luck(truth):
         rows = wish(POLICY, audit(right, 100))["rows"]
         if rows and rows[0]["labels"]:
             more = rows[0]["labels"]
-            gate = accuracy_gate(POLICY, audit(right + int(rng.binomial(more, truth)), 100 + more))
+            gate = judge_accuracy(POLICY, audit(right + int(rng.binomial(more, truth)), 100 + more))
             decided.append(gate["verdict"] != "cannot tell")
     assert len(decided) >= 10
     assert np.mean(decided) >= 0.75

@@ -9,10 +9,10 @@ from scipy.stats import binom
 from contract.counts import SLICES
 from contract.errors import UsageError
 from contract.policy import GatePolicy, explain_defaults
-from pipeline.gates.accuracy import accuracy_gates
-from pipeline.gates.classes import family_gates
+from pipeline.gates.accuracy import judge_accuracy_by_window
+from pipeline.gates.classes import judge_classes_and_slices
 from pipeline.gates.decide import decide
-from pipeline.gates.optional import baseline_gate, calibration_gate, coverage_gate, drift_gate, judge_trivial
+from pipeline.gates.optional import judge_baseline, judge_calibration, judge_coverage, judge_drift, judge_trivial
 from pipeline.gates.tally import RightCount, Tally, measure_calibration, tally_of
 from tests.figures import cell, day
 from tests.pipeline.gates.test_decide import audit, evaluation
@@ -35,7 +35,7 @@ def test_a_drop_against_a_baseline_version(right, verdict):
     policy = GatePolicy(baseline="1", max_drop_from_baseline=0.05)
     cells = [cell("a", "a", origin="audit", n=900), cell("a", "b", origin="audit", n=100),
              cell("a", "a", origin="audit", n=right, version="2"), cell("a", "b", origin="audit", n=1000 - right, version="2")]
-    gate = baseline_gate(policy, counted(policy, day(cells), version="2"))
+    gate = judge_baseline(policy, counted(policy, day(cells), version="2"))
     assert (gate["verdict"], gate["baseline_right"], gate["baseline_n"]) == (verdict, 900, 1000)
     assert gate["value"] == pytest.approx(right / 1000 - 0.9) and gate["low"] < gate["value"] < gate["high"]
 
@@ -43,8 +43,8 @@ def test_a_drop_against_a_baseline_version(right, verdict):
 def test_a_drop_against_a_baseline_window_and_without_one():
     policy = GatePolicy(baseline="2026-11-19/2026-11-19", max_drop_from_baseline=0.05)
     days = (day([cell("a", "a", origin="audit", n=300)], "2026-11-19"), day([cell("a", "b", origin="audit", n=200)]))
-    assert baseline_gate(policy, counted(policy, *days))["verdict"] == "fail"
-    missing = baseline_gate(policy, counted(policy, days[1]))
+    assert judge_baseline(policy, counted(policy, *days))["verdict"] == "fail"
+    missing = judge_baseline(policy, counted(policy, days[1]))
     assert (missing["verdict"], missing["reason"]) == ("cannot tell", "no baseline")
     with pytest.raises(UsageError, match="expected a version such as 3, or days"):
         counted(GatePolicy(baseline="last week", max_drop_from_baseline=0.1), *days)
@@ -65,7 +65,7 @@ def test_calibration_error_is_judged_with_the_margin_of_its_noise(right, verdict
     n = round(1000 * right)
     tally = counted(policy, day([cell("a", "a", 0.9, origin="audit", n=n), cell("a", "b", 0.9, origin="audit", n=1000 - n),
                                  cell("a", "b", 0.9, origin="feedback", n=9000)]))
-    gate = calibration_gate(policy, tally)
+    gate = judge_calibration(policy, tally)
     assert (gate["verdict"], gate["n"]) == (verdict, 1000)
 
 
@@ -85,14 +85,14 @@ def test_drift_of_the_judged_version():
     policy = GatePolicy(max_drift=0.05)
     same = [day([cell("a", n=500), cell("b", n=500)], d) for d in ("2026-11-19", "2026-11-20")]
     moved = [same[0], day([cell("a", n=950), cell("b", n=50)])]
-    assert drift_gate(policy, counted(policy, *same))["verdict"] == "pass"
-    assert drift_gate(policy, counted(policy, *moved))["verdict"] == "fail"
-    assert drift_gate(policy, counted(policy, same[1]))["reason"] == "no baseline"
+    assert judge_drift(policy, counted(policy, *same))["verdict"] == "pass"
+    assert judge_drift(policy, counted(policy, *moved))["verdict"] == "fail"
+    assert judge_drift(policy, counted(policy, same[1]))["reason"] == "no baseline"
 
 
 def test_too_little_coverage_and_too_small_an_audit_cannot_tell():
     policy = GatePolicy(min_coverage=0.2, min_audit_labels=500)
-    gate = coverage_gate(policy, audit(100, 100))
+    gate = judge_coverage(policy, audit(100, 100))
     assert (gate["verdict"], gate["value"], gate["predictions"]) == ("cannot tell", 0.1, 1000)
     made = decide(policy, evaluation(), "e", "1", audit(400, 400))
     assert (made["verdict"], made["reasons"]) == ("cannot tell", ["too few labels"])
@@ -117,7 +117,7 @@ def test_a_thousand_healthy_classes_in_two_gates_raise_no_more_alarms_than_one()
     for _ in range(200):
         recall, precision = ({f"{i:03}": RightCount(int(r), 60) for i, r in enumerate(rng.binomial(60, 0.8, 500))}
                              for _ in range(2))
-        gates = family_gates(policy, Tally(60_000, {}, recall, precision))
+        gates = judge_classes_and_slices(policy, Tally(60_000, {}, recall, precision))
         alarms += any(gate["verdict"] == "fail" for gate in gates)
     assert alarms <= binom.ppf(0.999, 200, 0.05)
 
@@ -125,7 +125,7 @@ def test_a_thousand_healthy_classes_in_two_gates_raise_no_more_alarms_than_one()
 def test_windows_share_the_error_of_the_year():
     policy = GatePolicy(window_days=[7, 28])
     tally = audit(2500, 2800, windows={7: audit(500, 700), 28: audit(2500, 2800)})
-    gates = accuracy_gates(policy, tally)
+    gates = judge_accuracy_by_window(policy, tally)
     assert [(g["days"], g["verdict"], g["n"]) for g in gates] == [(7, "fail", 700), (28, "cannot tell", 2800)]
     assert {g["level"] for g in gates} == {0.05 / 730}
     days = (day([cell("a", "a", origin="audit", n=3)], "2026-11-19"), day([cell("a", "b", origin="audit", n=2)]))

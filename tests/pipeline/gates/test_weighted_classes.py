@@ -7,7 +7,7 @@ from contract.counts import UNNAMED
 from contract.policy import GatePolicy
 from metrics.selection.origin_sums import Sums
 from metrics.significance.share_of_class import judge_weighted
-from pipeline.gates.classes import family_gates
+from pipeline.gates.classes import judge_classes_and_slices
 from pipeline.gates.tally import tally
 from tests.figures import cell, table
 
@@ -15,7 +15,7 @@ POLICY = GatePolicy(min_class_recall=0.8, min_class_precision=0.5, min_class_sup
 
 
 def gates(cells, policy=POLICY):
-    made = family_gates(policy, tally(table("cells", cells), "1", policy.trusted_origins))
+    made = judge_classes_and_slices(policy, tally(table("cells", cells), "1", policy.trusted_origins))
     return {gate["gate"]: gate for gate in made}
 
 

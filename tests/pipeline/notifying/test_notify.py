@@ -221,7 +221,7 @@ def test_a_receiver_that_never_answers_holds_a_cycle_no_longer_than_the_setting(
     monkeypatch.setattr(owed.Post, "send_owed", lambda *_: hangs.wait(20))
     monkeypatch.setattr(owed, "SLACK_S", 0.05)
     began = time.monotonic()
-    with owed.sending_afterwards(open_storage(tmp_root), load(env={}, model=MODEL, overrides=[
+    with owed.send_afterwards(open_storage(tmp_root), load(env={}, model=MODEL, overrides=[
             *targets()[1::2], "notify.seconds=0.05"])):
         pass
     assert time.monotonic() - began < 10

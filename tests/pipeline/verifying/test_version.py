@@ -15,8 +15,8 @@ from contract.registry import Registry
 from contract.runs import Plan
 from contract.storage import open_storage
 from jobs import forget
+from metrics.judging.promotion import judge_assessment
 from metrics.significance.paired import Paired
-from pipeline.gates.promotion import of_assessment
 from pipeline.verifying import command as verify
 from tests.pipeline import small_dataset
 from tests.pipeline.roots import DAY, MODEL, make_root, write_version
@@ -51,7 +51,7 @@ def root(tmp_root):
                 settings={"gates": policy.model_dump(mode="json")})
     decided = {"evaluation": "20261120T080000Z-0a1b2c3d", "verdict": "fail"}
     documents = {"evaluate": {"id": decided["evaluation"]}, "gate": decided, "dataset": {"dataset": "d1"},
-                 "train": {"version": "2"}, "assess": ASSESSMENT, "promotion": of_assessment(policy, ASSESSMENT)}
+                 "train": {"version": "2"}, "assess": ASSESSMENT, "promotion": judge_assessment(policy, ASSESSMENT)}
     storage.put(layout.runs(MODEL).format(1), plan.to_bytes())
     storage.put(layout.decision(MODEL, decided["evaluation"]), jsonio.dumps(decided))
     for name, document in documents.items():

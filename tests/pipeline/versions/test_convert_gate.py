@@ -9,9 +9,9 @@ import pytest
 from contract.policy import GatePolicy
 from contract.registry import Registry
 from contract.storage import open_storage
+from metrics.judging.promotion import judge_assessment
 from metrics.significance.paired import Paired
 from pipeline import model
-from pipeline.gates.promotion import of_assessment
 from pipeline.running import stages
 from pipeline.versions import convert
 from tests.pipeline.roots import MODEL, make_root, write_version
@@ -63,7 +63,7 @@ def run(registry, capsys):
 
 def decide(document, **asked):
     """What the promotion gate says of it in the cycle, with the margin for its largest drop."""
-    return of_assessment(GatePolicy(max_drop=MARGIN), document, **asked)
+    return judge_assessment(GatePolicy(max_drop=MARGIN), document, **asked)
 
 
 def test_what_holds_every_bound_is_let_in(run, registry, assessed):

@@ -17,7 +17,7 @@ from training.errors import RankGone, RankLost
 from training.first_version import FirstVersion
 from training.fit import failure, launch
 from training.fit.job import Job
-from training.train import job_of
+from training.train import plan_job
 
 REPO = Path(__file__).resolve().parents[3]
 
@@ -59,7 +59,7 @@ def test_torch_is_loaded_after_its_threads_were_told_to_wait_passively():
                "    def find_spec(self, name, *_):\n"
                "        if name == 'torch': sys.exit(os.environ['OMP_WAIT_POLICY'])\n"
                "sys.meta_path.insert(0, Told())\n"
-               "training.train.job_of = lambda *_, **__: __import__('types').SimpleNamespace(network='resnet18', classes=['a'])\n"
+               "training.train.plan_job = lambda *_, **__: __import__('types').SimpleNamespace(network='resnet18', classes=[0])\n"
                "training.train.manifest.load = lambda *_: __import__('types').SimpleNamespace(erased=[])\n"
                "training.train.open_root = training.train.Registry = lambda *_: None\n"
                "training.train.main(['--root', '.', '--model', 'm', '--dataset', 'd', '--parent', 'none'])")
@@ -94,7 +94,7 @@ def test_on_a_cluster_ranks_wait_until_a_lost_node_is_replaced(monkeypatch):
 
 
 def a_job(world, **train):
-    return job_of(world.storage, world.registry, world.settings(**train), world.made, None, "1", None,
+    return plan_job(world.storage, world.registry, world.settings(**train), world.made, None, "1", None,
                   FirstVersion("tests.training.tiny:build", 32))
 
 
@@ -129,7 +129,7 @@ def test_what_a_rank_says_of_itself_is_told_and_another_ranks_silence_is_not(wor
         failure.delete_report(job, world.storage)
         with pytest.raises(type(raised)), failure.report_errors(job.to_dict()):
             raise raised
-        told = failure.error_of(job, world.storage, "torchrun", "exit code 1.")
+        told = failure.find_error(job, world.storage, "torchrun", "exit code 1.")
         assert expected in str(told) and isinstance(told, RankLost) == isinstance(raised, RankGone)
 
 

@@ -18,7 +18,7 @@ from training.fit import loop as training_loop
 from training.fit import losses, state
 from training.fit.checkpoint import Checkpoints
 from training.fit.process_group import ProcessGroup
-from training.train import job_of
+from training.train import plan_job
 
 
 def dies_after(saves, monkeypatch):
@@ -107,7 +107,7 @@ def test_other_rows_than_the_manifest_promises_are_a_mismatch(world):
 
 
 def a_loop(world):
-    job = job_of(world.storage, world.registry, world.settings(), world.made, None, "1", "digits/9",
+    job = plan_job(world.storage, world.registry, world.settings(), world.made, None, "1", "digits/9",
                  FirstVersion("tests.training.tiny:build", 32))
     return training_loop.Loop(job, ProcessGroup(0, 1, torch.device("cpu")))
 

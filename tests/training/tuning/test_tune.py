@@ -14,7 +14,7 @@ from inference.model import preprocess
 from tests.training.conftest import NETWORK
 from tests.training.test_opened import opened
 from tests.training.tuning.conftest import make_search
-from training import assess
+from training import assess, assess_text
 from training import tune as module
 from training.train import find_parent
 from training.train import main as train_main
@@ -97,12 +97,14 @@ def test_the_best_is_trained_in_full_and_assessed(world, capsys, monkeypatch):
     live = world.train(epochs=1)
     asked = []
     monkeypatch.setattr(assess, "assess", lambda *a: asked.append(a[2:]) or {"rows": 30})
-    monkeypatch.setattr(assess, "text", lambda found: "30 held-out rows")
+    monkeypatch.setattr(assess, "judge", lambda settings, found: {"compared": "better"})
+    monkeypatch.setattr(assess_text, "write_text", lambda found: "30 held-out rows")
     more = ["--parent", live.version, "--sampler", "random", "--trials", "2", "--train"]
     code, document = tune(world, *more, capsys=capsys)
     card = world.registry.card(document["candidate"])
     best = document["trials"][document["best"] - 1]
     assert code == 0 and (card.version, card.parent, asked) == ("2", live.version, [("2", "1")])
+    assert document["assessment"] == {"rows": 30, "judged": {"compared": "better"}}
     assert len(card.metrics["epochs"]) == 3 and {k: card.settings[k] for k in best["config"]} == best["config"]
     assert Tuning.load(world.storage, layout.tuning("digits", document["study"], "tuning")).candidate == "2"
     # Done again it is found again.

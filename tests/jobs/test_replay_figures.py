@@ -1,57 +1,15 @@
-"""The predictions that a replay repeats are the distinct ones of rule 2, and its figures are sums over pairs: by brute force."""
+"""The figures of a replay are sums over pairs of answers: by brute force."""
 
 import math
 import random
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from scipy.stats import binomtest
 
-from contract import layout
-from contract.records import PREDICTION
-from contract.storage import open_storage
-from jobs.engines.question import Question
-from jobs.replaying.answers import KEPT, read_answers
 from metrics.significance.replayed import Comparison, Pair, rank_disagreement
-from tests import generate, oracle
 
 DAY = "2026-11-20"
-AS_OF = generate.start_of(DAY) + generate.DAY_US // 2
-
-
-def shown(row):
-    confidence = row["confidence"]
-    return (row["prediction_id"], row["model"], row["model_version"], row["predicted_label"],
-            "NaN" if confidence is not None and math.isnan(confidence) else confidence)
-
-
-@pytest.mark.parametrize("seed", [0, 1, 3, 4, 5, 6])  # of each some rows are answers of the model
-@pytest.mark.parametrize("role, version", [("live", None), ("replay", "2")])
-def test_answers_are_the_distinct_predictions_of_the_oracle(tmp_path, seed, role, version):
-    rng = random.Random(seed)
-    log = generate.log(rng, DAY, predictions=300, labels=1)
-    for row in log.predictions:
-        row["role"] = rng.choice([role, role.upper(), row["role"], "live"])
-    generate.write(log, tmp_path, rng)
-    items = oracle.judge(tmp_path, DAY, "m", AS_OF, role, version=version)[3]
-    got = read_answers(open_storage(str(tmp_path)), Question("m", AS_OF, role, version=version), DAY, KEPT)
-    expected = sorted((shown(item["prediction"]) for item in items), key=lambda row: row[0].encode())
-    assert [shown(row) for row in got.to_pylist()] == expected and len(expected) > 3
-
-
-def test_of_the_rows_of_an_id_the_one_with_nan_comes_last(tmp_path):
-    at = datetime(2026, 11, 20, 6, tzinfo=UTC)
-    row = {"prediction_id": "one", "predicted_at": at, "model": "m", "model_version": "1", "predicted_label": "a", "role": "live"}
-    rows = [row | {"recorded_at": at, "confidence": math.nan},
-            row | {"recorded_at": at + timedelta(hours=1), "confidence": math.inf}]
-    file = tmp_path / layout.row_file("predictions", DAY, "w", 1, 2)
-    file.parent.mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist(rows, PREDICTION.arrow()), file)
-    got = read_answers(open_storage(str(tmp_path)), Question("m", AS_OF, "live"), DAY)
-    assert got["confidence"].to_pylist() == [math.inf]
 
 
 def make_pairs(rng, n):

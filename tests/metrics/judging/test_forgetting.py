@@ -4,8 +4,8 @@ import pytest
 
 from contract.policy import GatePolicy
 from metrics.intervals import paired_interval
+from metrics.judging.promotion import judge_assessment
 from metrics.significance.paired import Paired
-from pipeline.gates.promotion import of_assessment
 
 BETTER = Paired(100, 5, 60, 20).to_dict()
 
@@ -20,7 +20,7 @@ def first_of(*counts, origin="import", **more):
 
 
 def judge(first, **policy):
-    return of_assessment(GatePolicy(**policy), assessment(first))
+    return judge_assessment(GatePolicy(**policy), assessment(first))
 
 
 def test_unless_it_is_set_what_was_forgotten_changes_no_decision():

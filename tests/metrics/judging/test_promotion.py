@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from contract.policy import GatePolicy
-from pipeline.gates.promotion import Paired, decide_promotion, of_assessment, tell_too_few_held_out
+from metrics.judging.promotion import Paired, decide_promotion, judge_assessment, tell_too_few_held_out
 
 
 def judge(overall, classes=None, **policy):
@@ -73,23 +73,23 @@ def assessed(by_origin, newest=None, classes=()):
 def test_feedback_never_turns_an_audit_that_is_too_small_into_a_pass():
     """99 audited rows say -0.10; feedback is of rows that the live version got wrong."""
     found = assessed({"audit": (70, 15, 5, 9), "feedback": (0, 0, 50, 0)})
-    made = of_assessment(GatePolicy(), found)
+    made = judge_assessment(GatePolicy(), found)
     assert (made["verdict"], made["promote"], made["overall"]["reason"]) == ("cannot tell", False, "too few labels")
     assert "expected 100 of one trusted origin (audit or import)" in made["sentence"]
     assert made["rests_on"] == {"origin": "audit", "part": "all", "n": 99, "dataset": "d", "window": None,
                                 "held_out": {"audit": 99, "feedback": 50}}
-    trusting = of_assessment(GatePolicy(trusted_origins=["feedback"], min_held_out=50), found)
+    trusting = judge_assessment(GatePolicy(trusted_origins=["feedback"], min_held_out=50), found)
     assert (trusting["promote"], trusting["rests_on"]["origin"]) == (True, "feedback")
 
 
 def test_the_newest_part_of_the_holdout_decides_once_it_is_big_enough():
     """Old audits do not refuse a candidate that is better on what is predicted now."""
     old, new = {"audit": (150, 30, 0, 20)}, {"import": (200, 10, 90, 100)}
-    made = of_assessment(GatePolicy(), assessed({**old, **new}, new))
+    made = judge_assessment(GatePolicy(), assessed({**old, **new}, new))
     assert made["promote"] and made["rests_on"] | {"held_out": 0} == {
         "origin": "import", "part": "newest", "n": 400, "dataset": "d", "held_out": 0,
         "window": {"from": "2026-11-01", "to": "2026-11-20"}}
-    small = of_assessment(GatePolicy(), assessed({**old, **new}, {"import": (20, 0, 79, 0)}))
+    small = judge_assessment(GatePolicy(), assessed({**old, **new}, {"import": (20, 0, 79, 0)}))
     assert (small["verdict"], small["rests_on"]["origin"], small["rests_on"]["part"]) == ("fail", "audit", "all")
 
 
@@ -97,14 +97,14 @@ def test_classes_rest_on_trusted_rows_of_all_the_holdout():
     worse, better = (5, 30, 0, 5), (0, 0, 90, 0)
     rows = {"audit": (100, 0, 60, 20)}
     untrusted = assessed(rows, classes=[("a", "feedback", worse), ("a", "audit", (90, 0, 5, 5))])
-    assert of_assessment(GatePolicy(), untrusted)["promote"]
+    assert judge_assessment(GatePolicy(), untrusted)["promote"]
     trusted = assessed(rows, classes=[("a", "import", worse), ("a", "feedback", better)])
-    assert of_assessment(GatePolicy(), trusted)["failed"] == ["a"]
+    assert judge_assessment(GatePolicy(), trusted)["failed"] == ["a"]
 
 
 @pytest.mark.parametrize(("floor", "verdict"), [(None, "pass"), (0.80, "pass"), (0.88, "cannot tell"), (0.95, "fail")])
 def test_a_candidate_may_have_an_absolute_floor(floor, verdict):
-    made = of_assessment(GatePolicy(), assessed({"audit": (200, 5, 64, 31)}), floor)  # 264 of 300: 0.88
+    made = judge_assessment(GatePolicy(), assessed({"audit": (200, 5, 64, 31)}), floor)  # 264 of 300: 0.88
     assert made["verdict"] == verdict
     assert ("its floor is" in made["sentence"]) == (floor is not None)
 
@@ -123,15 +123,15 @@ def without(name, rows, origin_counts):
 
 def test_a_pass_that_rests_on_what_one_person_labelled_is_not_published():
     found = assessed({"audit": (150, 10, 60, 30)})  # 50 more right of 250; mallory labelled 70 of them alone
-    assert of_assessment(GatePolicy(), found)["promote"]
+    assert judge_assessment(GatePolicy(), found)["promote"]
     found["without"] = [without("ann", 20, {"audit": (140, 8, 54, 28)}), without("mallory", 70, {"audit": (150, 10, 5, 15)})]
-    made = of_assessment(GatePolicy(), found)
+    made = judge_assessment(GatePolicy(), found)
     assert (made["verdict"], made["promote"], made["reason"]) == ("cannot tell", False, "fragile")
     assert [f["name"] for f in made["fragile"]] == ["mallory"] and "rests on labeler mallory" in made["sentence"]
-    allowed = of_assessment(GatePolicy(allow_fragile=True), found)
+    allowed = judge_assessment(GatePolicy(allow_fragile=True), found)
     assert allowed["promote"] and "rests on labeler mallory" in allowed["sentence"]
     found["without"] = [without("nearly all", 200, {"audit": (40, 10, 0, 0)})]
-    assert of_assessment(GatePolicy(), found)["promote"], "too few rows are left to tell"
+    assert judge_assessment(GatePolicy(), found)["promote"], "too few rows are left to tell"
 
 
 def with_error(ece, margin, n=300, origin="audit"):
@@ -141,16 +141,16 @@ def with_error(ece, margin, n=300, origin="audit"):
 
 @pytest.mark.parametrize(("ece", "margin", "verdict"), [(0.02, 0.02, "pass"), (0.04, 0.02, "cannot tell"), (0.08, 0.02, "fail")])
 def test_a_candidate_may_have_a_largest_calibration_error(ece, margin, verdict):
-    made = of_assessment(GatePolicy(), with_error(ece, margin), max_ece=0.05)
+    made = judge_assessment(GatePolicy(), with_error(ece, margin), max_ece=0.05)
     assert (made["verdict"], made["calibration"]["verdict"], made["promote"]) == (verdict, verdict, verdict == "pass")
     assert f"the bound is 5%: {verdict}." in made["sentence"]
-    assert "calibration" not in of_assessment(GatePolicy(), with_error(ece, margin))
+    assert "calibration" not in judge_assessment(GatePolicy(), with_error(ece, margin))
 
 
 @pytest.mark.parametrize("found", [with_error(0.02, 0.01, n=99), with_error(0.02, 0.01, origin="feedback"),
                                    with_error(None, None, n=0), assessed({"audit": (200, 5, 64, 31)})])
 def test_a_calibration_error_of_too_few_rows_cannot_tell(found):
     """Also where an older release assessed, which did not measure it by origin."""
-    made = of_assessment(GatePolicy(), found, max_ece=0.05)
+    made = judge_assessment(GatePolicy(), found, max_ece=0.05)
     assert (made["verdict"], made["calibration"]["reason"]) == ("cannot tell", "too few labels")
     assert "Its calibration error is not known" in made["sentence"]

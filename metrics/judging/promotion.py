@@ -8,7 +8,7 @@ a drop of more than `max_drop`; it fails when the interval excludes anything els
 worse there (McNemar's exact one-sided test, Holm over the classes with enough support) by more than `max_class_drop`,
 over the trusted rows of the whole holdout. Promotion needs an overall pass, no class that fails, and the candidate's
 accuracy above the floor and its calibration error within the bound where there is one; undecided classes are listed. Where the
-policy says how much may be forgotten, the held-out rows of the first dataset must allow it, too (pipeline/gates/forgetting.py).
+policy says how much may be forgotten, the held-out rows of the first dataset must allow it, too (metrics/judging/forgetting.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,17 +19,18 @@ from contract.policy import GatePolicy
 from contract.texts.figures import write_bound, write_change, write_figure, write_percent, write_points
 from metrics.calibration import error_figure
 from metrics.intervals import tail_of
+from metrics.judging.forgetting import judge_forgetting, say_forgetting
+from metrics.judging.verdicts import FAIL, FRAGILE, NOT_JUDGED, PASS, TOO_FEW, UNDECIDED, judge_interval, list_some
 from metrics.significance.exact_tests import holm
 from metrics.significance.paired import Paired
-from pipeline.gates.forgetting import judge_forgetting, say_forgetting
-from pipeline.gates.verdicts import FAIL, FRAGILE, NOT_JUDGED, PASS, TOO_FEW, UNDECIDED, by_interval, list_some
 
 NO_PAIRS = Paired(0, 0, 0, 0)
 NEWEST, WHOLE = "newest", "all"
 HELD_OUT = "held-out rows"
+BETTER, WORSE = "better", "worse"
 
 
-def of_assessment(policy: GatePolicy, assessment: Mapping[str, Any], floor: float | None = None,
+def judge_assessment(policy: GatePolicy, assessment: Mapping[str, Any], floor: float | None = None,
                   rows: str = HELD_OUT, max_ece: float | None = None) -> dict[str, Any]:
     """The decision on an assessment's document, with what it rests on. `floor`: least accuracy of the candidate.
 
@@ -44,6 +45,13 @@ def of_assessment(policy: GatePolicy, assessment: Mapping[str, Any], floor: floa
     return decision | {"rests_on": {"origin": origin, "part": part, "n": counts.n, "dataset": assessment.get("dataset"),
                                     "window": {k: window.get(k) for k in ("from", "to")} if part == NEWEST else None,
                                     "held_out": {o: Paired.of(row).n for o, row in sorted(_by_origin(assessment).items())}}}
+
+
+def compare_by_interval(difference: Mapping[str, Any]) -> str:
+    """Says whether a candidate is better or worse: where the whole interval of candidate minus live lies on one side of 0."""
+    if difference["value"] is None:
+        return UNDECIDED
+    return BETTER if difference["low"] > 0 else WORSE if difference["high"] < 0 else UNDECIDED
 
 
 def find_fragile(policy: GatePolicy, assessment: Mapping[str, Any], decision: Mapping[str, Any], part: str,
@@ -136,7 +144,7 @@ def judge_floor(policy: GatePolicy, counts: Paired, floor: float | None) -> dict
     row: dict[str, Any] = {"bound": floor, "n": counts.n, **counts.candidate(policy.confidence)}
     if counts.n < policy.min_held_out:
         return row | {"verdict": UNDECIDED, "reason": TOO_FEW}
-    return row | {"verdict": by_interval(row["low"], row["high"], floor)}
+    return row | {"verdict": judge_interval(row["low"], row["high"], floor)}
 
 
 def judge_calibration(policy: GatePolicy, assessment: Mapping[str, Any], origin: str | None,
@@ -151,7 +159,7 @@ def judge_calibration(policy: GatePolicy, assessment: Mapping[str, Any], origin:
     if found["ece"] is None or found["n"] < policy.min_held_out:
         return row | {"value": found["ece"], "low": None, "high": None, "verdict": UNDECIDED, "reason": TOO_FEW}
     figure = error_figure(found["ece"], found["margin"])
-    return row | figure | {"verdict": by_interval(-figure["high"], -figure["low"], -max_ece)}
+    return row | figure | {"verdict": judge_interval(-figure["high"], -figure["low"], -max_ece)}
 
 
 def add_calibration(decision: dict[str, Any], row: Mapping[str, Any] | None) -> dict[str, Any]:

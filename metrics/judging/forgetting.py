@@ -9,8 +9,8 @@ from typing import Any
 
 from contract.policy import GatePolicy
 from contract.texts.figures import write_change, write_percent, write_points
+from metrics.judging.verdicts import TOO_FEW, UNDECIDED, judge_interval
 from metrics.significance.paired import Paired
-from pipeline.gates.verdicts import TOO_FEW, UNDECIDED, by_interval
 
 NOT_ASKED = "the first dataset's held-out rows were not asked"
 
@@ -36,7 +36,7 @@ def judge_forgetting(policy: GatePolicy, assessment: Mapping[str, Any]) -> dict[
             **difference}
     if counts.n < policy.min_held_out:
         return row | {"verdict": UNDECIDED, "reason": TOO_FEW}
-    return row | {"verdict": by_interval(row["low"], row["high"], row["bound"])}
+    return row | {"verdict": judge_interval(row["low"], row["high"], row["bound"])}
 
 
 def say_forgetting(row: Mapping[str, Any]) -> str:

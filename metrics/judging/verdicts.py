@@ -24,7 +24,7 @@ def make_undecided(reason: str, sentence: str) -> dict[str, Any]:
     return {"verdict": UNDECIDED, "reason": reason, "sentence": sentence}
 
 
-def by_interval(low: float, high: float, least: float) -> str:
+def judge_interval(low: float, high: float, least: float) -> str:
     """Pass when the whole interval is at least `least`, fail when all of it is below."""
     return PASS if low >= least else FAIL if high < least else UNDECIDED
 
