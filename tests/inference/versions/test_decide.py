@@ -2,7 +2,6 @@
 
 import html
 import json
-import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from inference.pages import decide
 from inference.versions import asking, fresh
 from pipeline import answering, model
 from pipeline.gates import decide as gates
+from tests.inference.page_text import fields
 from tests.inference.small_service import MODEL, SmallService, application
 from tests.inference.versions.client import Client
 from tests.pipeline.roots import write_version
@@ -66,11 +66,6 @@ class Person:
 
     def answer(self, answer="approve"):
         return self.client.post("/models/proposals", data=fields(self.client.get("/models")) | {"answer": answer})
-
-
-def fields(page):
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.text)
-    return {name: html.unescape(value) for name, value in found}
 
 
 @pytest.fixture
