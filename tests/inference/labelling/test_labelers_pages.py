@@ -154,7 +154,7 @@ def test_keys_are_what_the_classes_allow(classes, keys):
 
 
 @pytest.mark.parametrize("path", ["/audit", "/review"])
-def test_the_page_says_how_long_it_is_held_and_gives_the_rest_back(app, service, path):
+def test_the_page_says_how_long_it_is_held_and_gives_the_rest_back(app, path):
     page = read(app, path)
     until = clock.parse_moment(re.search(r'data-until="([^"]+)"', page)[1])
     assert 25 * 60 < (until - clock.now()).total_seconds() <= 30 * 60 and "Held for you until" in page
@@ -197,7 +197,7 @@ def test_logging_out_gives_back_what_another_replica_handed_out(service):
     assert fields(given)["prediction_id"] == held["prediction_id"]
 
 
-def test_ones_own_page_counts_and_tells_nothing_of_others(app, service):
+def test_ones_own_page_counts_and_tells_nothing_of_others(app):
     page = read(app, "/audit")
     for label in ("cat", "dog"):
         page = send(app, "/audit", fields(page) | {"label": label})

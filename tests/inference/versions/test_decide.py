@@ -130,7 +130,7 @@ def test_a_key_must_have_been_shown_a_short_while_ago_and_nothing_typed_is_lost(
     assert newest(registry).state.live == "2"
 
 
-def test_a_program_shows_its_key_and_needs_no_session(registry, people):
+def test_a_program_shows_its_key_and_needs_no_session(people):
     (ana,) = people("ana", sign_in=False)
     head = {"authorization": f"Bearer {ana.token}", "accept": "application/json"}
     said = {"kind": "promote", "version": "2", "reason": "r", "live": "1", "seq": "1"}
