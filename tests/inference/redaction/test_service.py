@@ -72,8 +72,8 @@ def test_no_raw_byte_is_kept_whatever_the_door(published, tmp_path, caplog):
                 assert row["redacted_by"] == service.redactor.name and row["image_uri"].endswith(".png")
                 kept = decode(service.storage.read(row["image_uri"]))
                 assert (np.asarray(kept) == (255 - np.asarray(decode(data)))[:, ::-1]).all()
-                one = f"/pictures/one/{ids.day_of(row['prediction_id'])}/{row['prediction_id']}"
-                assert client.get(one, headers={"Accept": "text/html"}).status_code == 200
+                shown = f"/pictures/one/{ids.day_of(row['prediction_id'])}/{row['prediction_id']}"
+                assert client.get(shown, headers={"Accept": "text/html"}).status_code == 200
             # The network saw what is kept: the kept file, asked again without the hook, gets the very answer.
             service.redactor = None
             again = client.post("/v1/predictions", content=service.storage.read(row["image_uri"]), headers=IMAGE)
