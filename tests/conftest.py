@@ -123,6 +123,17 @@ def s3_root(moto_server, monkeypatch) -> str:
     return f"s3://{bucket}/some prefix"
 
 
+@pytest.fixture
+def cluster(tmp_path, s3_root):
+    """A real Spark cluster that reads the S3; after `s3_root`, whose endpoint and credentials its workers have to have."""
+    from tests.prerequisites import need
+    from tests.standalone import Standalone
+
+    need("s3a")
+    with Standalone(tmp_path / "spark") as found:
+        yield found
+
+
 @pytest.fixture(scope="module")
 def without_spark():
     """Small datasets are made in this process, also where other tests left a Spark running."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self
@@ -22,7 +23,7 @@ def below(pid: int) -> list[int]:
 
 
 def command_line(pid: int) -> str:
-    """The command line of a process, a NUL after each word; empty when the process is gone."""
+    """The command line of a process, a NUL after each word; empty when the process has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
     except OSError:
@@ -35,6 +36,13 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
+
+
+def find_port() -> int:
+    """A port of this machine that nobody listens on now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 class Daemons(ABC):

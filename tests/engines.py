@@ -10,7 +10,9 @@ def counted(engine, root, days, question, **options):
     storage = open_storage(str(root))
     listed, left_out = day_files.read_footers(storage, [day_files.list_day(storage, d) for d in days], question.slices)
     assert not left_out
-    return list(engine(storage, listed, question, **options))
+    found = list(engine(storage, listed, question, **options))
+    assert [counts.day for counts in found] == list(days)
+    return found
 
 
 def differences(counts, expected):

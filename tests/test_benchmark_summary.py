@@ -19,9 +19,18 @@ LINES = ["machine", "instance", "dollars an hour", "date", "load before", "uploa
          "dollars per 100,000 predictions"]
 
 
+def name_line(line):
+    """What a line of the table is called; some names are indented."""
+    return line.strip().split("  ")[0]
+
+
+def rows(said):
+    return {name_line(line): line for line in said.splitlines()}
+
+
 def test_one_table_has_every_figure():
     lines = summary.text([HERE]).splitlines()
-    assert [line.split("  ")[0].strip() or line.strip().split("  ")[0] for line in lines[:len(LINES)]] == LINES
+    assert [name_line(line) for line in lines[:len(LINES)]] == LINES
     assert lines[11].split()[-2:] == ["310,", "420.5"] and lines[13].split()[-2:] == ["33,", "51.2"]
 
 
@@ -36,14 +45,10 @@ def test_two_machines_stand_side_by_side(tmp_path, capsys):
     for path, record in zip(files, (HERE, THERE), strict=True):
         path.write_text(json.dumps(record))
     assert summary.main([str(path) for path in files]) == 0
-    lines = {line.split("  ")[0]: line for line in capsys.readouterr().out.splitlines()}
+    lines = rows(capsys.readouterr().out)
     assert lines["evaluation rows/s"].split()[-2:] == ["100,000", "2,000,000"]
     assert lines["requests/s, throughput"].split()[-3:] == ["50.0", "not", "measured"]
     assert read_recorded(files[0]).evaluation_rows_per_s == 1e5  # what `trueup emr plan` computes with
-
-
-def rows(said):
-    return {line.split("  ")[0].strip() or line.strip().split("  ")[0]: line for line in said.splitlines()}
 
 
 def test_each_column_is_priced_by_its_own_machine(tmp_path, capsys):

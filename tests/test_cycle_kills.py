@@ -145,7 +145,7 @@ def test_a_death_at_any_write_alone_leaves_no_trace(world, clean, when):
     for fatal in writes:
         world.begin()
         assert world.start(Process(lambda name, fatal=fatal: when if name == fatal else None)) is None
-        tiny_root.readable(LocalStorage(world.root))
+        tiny_root.check_readable(LocalStorage(world.root))
         assert not world.unfinished() or world.start(Process()) == 0, fatal
         same(world.state(), state)
 

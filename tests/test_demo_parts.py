@@ -12,7 +12,7 @@ import pytest
 
 from command import spans
 from contract.clock import CLOCK_FILE
-from contract.errors import UsageError
+from contract.errors import EmptyData, UsageError
 from contract.settings import Settings
 from metrics.intervals import wilson
 from pipeline.demo import accepting, digits, people, run, story, times, traffic
@@ -78,19 +78,20 @@ def test_another_seed_needs_fresh(tmp_path):
     assert open_world(str(tmp_path / "demo"), 2, 1.0, fresh=True).seed == 2
 
 
-def test_a_stage_that_fails_ends_the_demo_with_its_own_error(tmp_path, capfd):
-    """The dataset has no pictures, so the first step's own stage refuses; the demo says why and ends with its code."""
+def test_a_stage_that_fails_is_an_error_with_the_stages_own_words_and_code(tmp_path, capfd):
+    """The folder has no pictures, so the import refuses it; the demo ends with this error."""
     world = open_world(str(tmp_path / "demo"), 1, 1.0, False)
     (world.work / "pictures").mkdir()
-    with pytest.raises(StageFailed, match="expected class folders"):
+    with pytest.raises(StageFailed, match="expected class folders") as failed:
         world.run("jobs.import_images", str(world.work / "pictures"), "--model", "digits")
+    assert failed.value.exit_code == EmptyData.exit_code
 
 
 def test_an_s3_root_is_refused():
     assert run.main(["--root", "s3://bucket/demo"]) == 2
 
 
-def test_the_budget_keeps_the_promise():
+def test_the_demo_takes_90_seconds_and_its_bound_is_the_policys_own():
     assert sum(step.budget for step in story.STEPS) <= 90
     assert Settings().gates.min_accuracy == 0.9
 

@@ -14,8 +14,8 @@ from pipeline.cli import find_verbs
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md")])
-OMITTED = ("…", "...")
-# What ends a command on its line; and words that stand for something, as a reader sees.
+OMITTED = ("…", "...")  # stand for words that a reader adds
+# What ends a command on its line: a comment, a pipe, another command.
 ENDS = re.compile(r"(?<!\S)(#.*|[|;&>].*)$|[;|)].*$")
 
 

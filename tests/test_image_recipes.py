@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from contract.settings import Settings
 from emr import package
 from emr.template import service, service_instances
 from tests.prerequisites import ROOT
@@ -54,8 +55,6 @@ def test_the_container_is_what_the_template_expects():
 
 
 def test_pages_let_a_container_end_in_the_time_that_serve_takes():
-    from contract.settings import Settings
-
     said = re.findall(r"--stop-timeout (\d+)", RECIPES["Dockerfile"] + (ROOT / "docs" / "deploy.md").read_text())
     assert len(said) > 2 and {int(seconds) for seconds in said} == {service.compute_stop_seconds(Settings())}
 

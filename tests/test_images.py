@@ -18,12 +18,12 @@ from emr.template import service, service_instances
 from inference.keys import KeyRing
 from tests import tiny_root
 from tests.container import Container
+from tests.daemons import find_port
 from tests.image_builder import Images, make_spark_base, need_room
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, table_rows, until
 from tests.pipeline.roots import MODEL, make_root
-from tests.yarn.cluster import find_port
 
 pytestmark = [pytest.mark.slow("images"), pytest.mark.timeout(3000)]
 MB = 1e6
@@ -162,7 +162,7 @@ def test_the_workers_image_runs_the_job_that_serverless_is_asked_for(images, wor
     if stage == "evaluate":
         assert (reply.document["engine"], reply.document["rows"]["vote"]) == ("spark", 60)
     else:
-        tiny_root.readable(open_root(root))
+        tiny_root.check_readable(open_root(root))
 
 
 def read_submit(job: dict) -> tuple[dict[str, str], list[str]]:

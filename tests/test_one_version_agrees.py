@@ -35,13 +35,16 @@ def test_counts_are_those_of_the_oracle(tmp_path, engine, version):
     wrong = [line for c in got for line in differences(c, oracle.count(
         tmp_path, c.day, "m", AS_OF, "replay", [(s.name, s.expression) for s in SLICES], version=version))]
     assert not wrong, "\n".join(wrong)
-    assert {v for c in got for v in c.tables["cells"]["model_version"].to_pylist()} <= {version}
+    found = {v for c in got for v in c.tables["cells"]["model_version"].to_pylist()}
+    assert found == ({version} if version in ("1", "10") else set())
 
 
 @pytest.mark.parametrize("engine", [embedded_items, spark_items_here, mapreduce_items])
 def test_items_are_those_of_the_oracle(tmp_path, engine):
     days = replayed_days(tmp_path, 8, 3)
-    for made in listed(engine, tmp_path, days, Question("m", AS_OF, "replay", version="2")):
+    made_of_days = listed(engine, tmp_path, days, Question("m", AS_OF, "replay", version="2"))
+    assert sum(made.table.num_rows for made in made_of_days) > 0
+    for made in made_of_days:
         rows, times = oracle.list_items(tmp_path, made.day, "m", AS_OF, "replay", version="2")
         assert as_rows(made.table) == rows
         assert {"known_through": made.known_through, "next_future": made.next_future} == times
@@ -61,6 +64,6 @@ def test_the_hash_of_other_questions_stays_as_it_was():
     assert len(names) == 3 and Question("m", AS_OF).inputs(files) == "a0a38140e7d5646c"
 
 
-def test_other_roles_have_no_such_question(tmp_path):
+def test_one_version_is_asked_for_in_the_role_replay_alone(tmp_path):
     with pytest.raises(UsageError, match="expected --role replay"):
         request_of(load(root=str(tmp_path), model="m"), None, (), "shadow", None, (), "1")

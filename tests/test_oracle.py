@@ -97,8 +97,7 @@ def test_bins(confidence, place):
 
 def test_repeated_predictions_and_other_models(tmp_path):
     made = [prediction(minute=1), prediction(minute=0, model="other"), prediction("q"), prediction("q"),
-            prediction("s", role="shadow"), prediction("", model="m")]
-    made = [{"role": None} | row for row in made]
+            prediction("s", role="shadow"), prediction("")]
     found, counts = counted(tmp_path, made, [label("dog", "ann", 5), label("dog", "ann", 5, "s")])
     assert counts == {"predictions": 4, "invalid_predictions": 1, "duplicate_predictions": 2, "labels": 1,
                       "other_model": 1, "orphan": 1}

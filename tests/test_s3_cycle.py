@@ -16,22 +16,12 @@ from contract import layout
 from contract.registry import Registry
 from contract.storage import open_root
 from tests import tiny_root
-from tests.prerequisites import need
-from tests.standalone import Standalone
 
 REPO = Path(__file__).resolve().parents[1]
 SETTINGS = {"evaluate.engine": "spark", "train.epochs": 12, "train.batch": 4, "train.checkpoint_steps": 2, "train.threads": 1,
             "dataset.files": 2, "gates.max_drop": 0.99, "gates.max_class_drop": 0.99, "gates.min_held_out": 1}
 TOPS = {"trueup.json", "predictions", "labels", "images", "samples", "counts", "items", "evaluations", "datasets",
         "models", "runs"}
-
-
-@pytest.fixture
-def cluster(tmp_path, s3_root):
-    """After `s3_root`, whose endpoint and credentials the workers' environment has to have."""
-    need("s3a")
-    with Standalone(tmp_path / "spark") as found:
-        yield found
 
 
 def command(module, root, cluster, *options):
@@ -83,7 +73,7 @@ def test_a_whole_cycle_on_s3_outlives_its_executors(s3_root, cluster, tmp_path):
     assert min(len(cluster.executors(app)) for app in (counting, training)) > 2  # others took the place of the dead
     document = json.loads(out)
     assert document["published"] == Registry(storage, tiny_root.MODEL).live() == "2"
-    tiny_root.readable(storage)
+    tiny_root.check_readable(storage)
     assert {e.key.split("/")[0] for e in storage.list()} <= TOPS
     window = ("--from", tiny_root.DAY, "--to", tiny_root.DAY, "--as-of", document["as_of"])
     counted = json.loads(storage.read(f"{layout.evaluation(tiny_root.MODEL, document['stages']['evaluate']['id'])}"

@@ -18,18 +18,10 @@ from emr.requests import add_attempt
 from tests.inference.serving import table_rows
 from tests.jobs import replayed_root
 from tests.prerequisites import need
-from tests.standalone import HOME, Standalone
+from tests.standalone import HOME
 
 REPO = Path(__file__).resolve().parents[1]
 SAME = ("predictions", "replayed", "agreed", "agreement", "flips", "per_class", "labels", "left_out", "left_out_first")
-
-
-@pytest.fixture
-def cluster(tmp_path, s3_root):
-    """After `s3_root`, whose endpoint and credentials the workers' environment has to have."""
-    need("s3a")
-    with Standalone(tmp_path / "spark") as found:
-        yield found
 
 
 def name_strongest(row):

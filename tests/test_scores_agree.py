@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from jobs.engines.question import Question, fold_case
+from jobs.engines.question import DayFiles, Question, fold_case
 from jobs.engines.scores import LabelerScores
 from tests import generate, oracle
 from tests.engines import counted, differences, embedded, mapreduce, spark_here
@@ -85,7 +85,7 @@ def test_plain_votes_are_scored_as_the_oracle_does(tmp_path, engine):
     assert sum(one["label"] != other["label"] for one, other in zip(plain, expected, strict=True)) > 50
 
 
-def test_the_oracle_by_hand(tmp_path, monkeypatch):
+def test_the_oracle_by_hand():
     """Two that mistake cat for dog are outvoted by one who never does; a lone vote decides whatever the scores."""
     general = {None: (-1, -9), "ann": (-1, -9)}
     cells = {("ann", "cat", "cat"): -1, ("ann", "cat", "dog"): -30, (None, "dog", "cat"): -4, (None, "dog", "dog"): -3}
@@ -103,7 +103,7 @@ def test_the_oracle_by_hand(tmp_path, monkeypatch):
 
 
 def test_scores_tie_and_win_often_enough_to_tell():
-    """Of the logs above many have ties at the top, and many decide otherwise than the majority would."""
+    """Of such logs many have ties at the top, and many decide otherwise than the majority would."""
     ties = others = 0
     for seed in range(25):
         rng = random.Random(seed)
@@ -140,8 +140,6 @@ def test_scores_and_wrong(tmp_path, said, expected):
 
 
 def test_a_fit_is_part_of_what_counts_are_named_by():
-    from jobs.engines.question import DayFiles
-
     day = DayFiles(DAY, (), ())
     plain = Question("m", AS_OF).inputs(day)
     one, other = (Question("m", AS_OF, consensus="scores", scores=make_scores(random.Random(1), d)).inputs(day) for d in "ab")

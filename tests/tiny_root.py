@@ -75,7 +75,7 @@ def picture(name: str, seed: int) -> bytes:
     return out.getvalue()
 
 
-def readable(storage) -> None:
+def check_readable(storage) -> None:
     """Nothing half-done is shown: whatever a document names is there, and live is a version that can be loaded."""
     registry = Registry(storage, MODEL)
     for version in {registry.live(), *registry.versions()}:

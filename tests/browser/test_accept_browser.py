@@ -14,7 +14,7 @@ from contract.storage import open_root
 from inference import review
 from jobs import evaluate
 from pipeline import model
-from tests.browser.test_pages_browser import violations
+from tests.browser.visits import violations
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until

@@ -10,17 +10,11 @@ from contract.registry import Registry
 from contract.storage import open_root
 from inference.keys import KeyRing
 from inference.versions import fresh
-from tests.browser.test_pages_browser import violations
+from tests.browser.visits import sign_in, violations
 from tests.inference.published import publish_tiny
 from tests.inference.serving import serving, until
 
 pytestmark = pytest.mark.slow("browser")
-
-
-def sign_in(page, address, token):
-    page.goto(f"{address}/login?next=/models")
-    page.fill("#key", token)
-    page.click("main button")
 
 
 @pytest.fixture
@@ -41,7 +35,7 @@ def test_two_administrators_roll_back_and_see_it_live(browser, site, scheme, mon
     pages = []
     for name in ("ana", "ben"):
         page = browser.new_context(viewport={"width": 390, "height": 850}, color_scheme=scheme).new_page()
-        sign_in(page, address, ring.add(name, ["admin"]))
+        sign_in(page, address, ring.add(name, ["admin"]), to="/models")
         pages.append(page)
     ana, ben = pages
     ana.click("text=Go back to version 1")

@@ -6,7 +6,7 @@ import pytest
 
 from contract import clock
 from inference.pictures import kept_days
-from tests.browser.test_pages_browser import violations
+from tests.browser.visits import violations
 from tests.inference.pictures import rows
 from tests.inference.pictures.rows import DAYS
 from tests.inference.small_service import MODEL, SmallService, picture, publish

@@ -56,7 +56,7 @@ def test_no_table_is_cut_on_paper(page, name, tmp_path):
     assert page.pdf(path=str(tmp_path / "report.pdf"), prefer_css_page_size=True).startswith(b"%PDF")
 
 
-def test_a_table_has_its_whole_head_on_every_page(page, tmp_path):
+def test_a_table_has_its_whole_head_on_every_page(page):
     """Chromium repeats the text of a head, not the buttons in it: on paper there are none."""
     page.set_content(make_report("100"))
     page.emulate_media(media="print")

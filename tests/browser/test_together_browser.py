@@ -1,11 +1,7 @@
 """From the first key to a promoted version: an operator and two labelers in one service, each in a browser of their own."""
 
-import io
-
 import httpx
-import numpy as np
 import pytest
-from PIL import Image
 
 from contract import clock
 from contract.registry import Registry
@@ -14,31 +10,19 @@ from inference import keys, review
 from inference.keys import KeyRing
 from jobs import evaluate
 from pipeline import gate
+from tests.browser.visits import sign_in
 from tests.inference.published import publish_tiny
 from tests.inference.serving import serving, table_rows, until
+from tests.inference.small_service import picture
 
 pytestmark = pytest.mark.slow("browser")
 PICTURES = 24
-
-
-def draw_picture(n: int) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(np.random.default_rng(n).integers(0, 255, (40, 40, 3), np.uint8)).save(data, "PNG")
-    return data.getvalue()
 
 
 def open_page(browser):
     page = browser.new_context(viewport={"width": 1200, "height": 850}).new_page()
     page.set_default_timeout(60_000)
     return page
-
-
-def sign_in(page, address, token):
-    """Signs in at the start page; where a key lands is its own work."""
-    page.goto(f"{address}/login")
-    page.fill("#key", token)
-    page.click("main button")
-    page.wait_for_load_state()
 
 
 @pytest.mark.timeout(600)
@@ -63,7 +47,7 @@ def test_from_the_first_key_to_a_promoted_version(browser, tmp_path, capsys):
             assert keys.main(["add", name, "--role", "label", "--root", root, "--json"]) == 0
             tokens[name] = capsys.readouterr().out.split('"token": "')[1].split('"')[0]
         for n in range(PICTURES):
-            httpx.post(f"{address}/v1/predictions", content=draw_picture(n), headers={
+            httpx.post(f"{address}/v1/predictions", content=picture(n), headers={
                 "Authorization": f"Bearer {admin}", "Content-Type": "image/png"}).raise_for_status()
         until(lambda: len(table_rows(root, "predictions")) == PICTURES)
         today = clock.day_of(clock.now())

@@ -19,9 +19,8 @@ LABELS = pa.schema([("label_id", TEXT), ("prediction_id", TEXT), ("label", TEXT)
 
 def write_log(root, predictions, labels):
     """Rows are dictionaries; `day` of a prediction is DAY where it has none, and a label lies with its prediction."""
-    for folder in Path(root).iterdir() if Path(root).exists() else ():
-        raise AssertionError(f"{folder} is in the way")
     Path(root).mkdir(parents=True, exist_ok=True)
+    assert list(Path(root).iterdir()) == [], "something is in the way"
     Path(root, "trueup.json").write_text('{"schema": "1"}')
     day_of = {row["prediction_id"]: row.get("day", DAY) for row in predictions}
     noon = {day: datetime.fromisoformat(f"{day}T12:00:00+00:00") for day in day_of.values()}

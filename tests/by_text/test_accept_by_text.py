@@ -62,6 +62,8 @@ def compare(capsys, root, seed, n):
         items = [row for row in read_items(root) if (row["model_version"], row["origin"]) == (version, basis["origin"])]
         assert told["hold"] == bool(held)
         check(told["all"], said, items, held, basis["weighted"])
+        assert {row["predicted"] for row in told["per_class"]} == ({row["predicted"] for row in said} if held else set())
+        assert len(told["curve"]) == 20
         for row in told["per_class"]:
             mine = [r for r in said if r["predicted"] == row["predicted"]]
             assert row["threshold"] == held.get(row["predicted"])

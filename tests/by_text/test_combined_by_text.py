@@ -105,6 +105,7 @@ def test_the_figures_are_those_of_the_text(capsys, tmp_root, seed, n, scale):
     middle, z = (value + 1.959964**2 / 2 / size) / (1 + 1.959964**2 / size), 1.959964
     half = z / (1 + z * z / size) * math.sqrt(value * (1 - value) / size + z * z / 4 / size**2)
     assert (found["low"], found["high"]) == pytest.approx((middle - half, middle + half), abs=1e-6)
+    assert {of_class["label"] for of_class in found["per_class"]} == set(CLASSES)
     for of_class in found["per_class"]:
         value, _, strata = estimate([row for row in rows if row[0] == of_class["label"]])
         assert (of_class["precision"]["value"], of_class["strata"]) == (pytest.approx(value), strata)

@@ -67,6 +67,8 @@ def compare(capsys, root, seed, n):
         rows = Rows([row for row in read_items(root) if (row["model_version"], row["origin"]) == (version, basis["origin"])],
                     costs, default, basis["weighted"])
         assert cost["per_1000"]["value"] == pytest.approx(rows.mean(rows.items))
+        assert {of_class["label"] for of_class in cost["per_class"]} == set(CLASSES)
+        assert {line["predicted"] for line in cost["thresholds"]} <= set(CLASSES)
         for of_class in cost["per_class"]:
             answers = [row for row in rows.items if row["predicted"] == of_class["label"]]
             shown = [row for row in rows.items if row["label"] == of_class["label"]]

@@ -4,43 +4,20 @@
 """
 
 import itertools
-import threading
 from collections.abc import Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
-from tests.fakes.fault_proxy import forwarded
+from tests.fakes.forwarding import Forwarder, ask_real, read_body
 
 
-class Balancer:
+class Balancer(Forwarder):
     """Round robin without any memory of callers."""
 
     def __init__(self, targets: Sequence[str]) -> None:
+        super().__init__()
         self._turns = itertools.cycle([urlsplit(target).netloc for target in targets])
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._turns))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def __enter__(self) -> "Balancer":
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def _handler(turns) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.wfile.write(b"".join(forwarded(next(turns), self.command, self.path, self.headers, body)))
-
-        do_GET = do_POST = pass_on
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    return Handler
+    def pass_on(self, request: BaseHTTPRequestHandler) -> None:
+        """Asks the replica whose turn it is."""
+        request.wfile.write(b"".join(ask_real(next(self._turns), request, read_body(request))))

@@ -51,7 +51,7 @@ class States:
                 if left == 0:
                     states = {"input": document, "errorOutput": {"Error": type(error).__name__, "Cause": str(error)}}
                     return caught["Next"], evaluate(caught.get("Output", document), states)
-        return None
+        raise AssertionError(f"{operation} was tried no time at all")
 
     def _choice(self, state, document):
         taken = next((c for c in state["Choices"] if evaluate(c["Condition"], {"input": document}) is True), None)

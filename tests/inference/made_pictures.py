@@ -19,6 +19,17 @@ def encode(image: Image.Image, kind: str = "JPEG", **options) -> bytes:
     return out.getvalue()
 
 
+# PIL's Transpose that undoes each EXIF orientation.
+STORED = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+
+
+def encode_turned(image: Image.Image, orientation: int, kind: str, **options) -> bytes:
+    """The picture as a camera stores it that is held in that way: its tag says how to turn it."""
+    exif, turn = Image.Exif(), STORED[orientation]
+    exif[0x0112] = orientation
+    return encode(image if turn is None else image.transpose(turn), kind, exif=exif, **options)
+
+
 def picture(seed: int = 0, kind: str = "JPEG", **options) -> bytes:
     """A small picture file, different for each seed."""
     return encode(pixels(seed), kind, **options)

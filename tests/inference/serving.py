@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import httpx
 import pyarrow.parquet as pq
@@ -50,8 +51,13 @@ def serving(root: str, outbox: Path, *sets: str, models: tuple[str, ...] = ("m",
         thread.join(60)
 
 
+def bearer(token: str) -> dict[str, str]:
+    """The header of somebody with a key."""
+    return {"Authorization": f"Bearer {token}"}
+
+
 class ServiceProcess:
-    """`python -m inference.serve` with a log and a ready file in `folder`."""
+    """`python -m inference.serve` with a log and a ready file in `folder`; a context kills it at its end if it still runs."""
 
     def __init__(self, root: str, folder: Path, *options: str, before: str = "") -> None:
         """`before`: Python that the process runs first."""
@@ -62,6 +68,13 @@ class ServiceProcess:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stderr=log, cwd=folder, env=os.environ | {
                 "PYTHONPATH": str(REPOSITORY)})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.end(signal.SIGKILL)
 
     def url(self, seconds: float = 120) -> str:
         """Where it answers, once it does."""

@@ -24,6 +24,7 @@ from inference.auth import Caller, install, require
 from inference.outbox.tables import Depth
 from inference.pages.routes import add_pages
 from inference.telemetry import Metrics
+from tests.inference.serving import until
 
 MODEL, DAY = "digits", "2026-11-20"
 CLASSES = ["cat", "dog", "eel", "fox"]
@@ -133,12 +134,12 @@ def serving(app):
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    started = clock.monotonic()
-    while not server.started and clock.monotonic() - started < 20:
-        thread.join(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+    try:
+        until(lambda: server.started)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
 
 
 def make_sampled_root(folder: Path, n: int) -> tuple[Path, list[str]]:

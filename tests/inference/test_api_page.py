@@ -1,3 +1,5 @@
+"""The page of the API: its examples are what the service takes and answers, and it loads nothing from elsewhere."""
+
 import json
 import re
 

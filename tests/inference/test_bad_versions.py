@@ -31,15 +31,6 @@ def publish_ending(root: str, how: str, model: str = "m") -> str:
     return publish_tiny(root, model, weights=weights(), network=f"{HERE}:{how}")
 
 
-@pytest.fixture
-def live(tmp_root):
-    publish_tiny(tmp_root)
-    made = LiveModel(open_root(tmp_root), "m", 4, Metrics())
-    made.follow_live()
-    assert made.version == "1"
-    return made
-
-
 @pytest.mark.parametrize(("how", "reason"), [
     ("build_exit", "SystemExit: usage: train.py"), ("build_deep", "RecursionError"), ("build_mute", "Mute"),
     ("build_systemexit", "SystemExit: the end"), ("build_interrupt", "KeyboardInterrupt: the end"),
@@ -84,14 +75,16 @@ def test_a_model_that_hangs_or_fails_holds_up_no_other(tmp_root, monkeypatch):
     follower = Follower(0.05)
     monkeypatch.setattr("inference.live.follower.STOP_S", 0.2)
     exits.HANGS.clear()
-    for model in models:
-        follower.add(model)
-    until(lambda: models[2].version == "2")
-    publish_tiny(tmp_root, "c", seed=3)
-    until(lambda: models[2].version == "3")
-    assert models[0].version == "1" and len(failed) > 1  # it is asked again
-    follower.stop()
-    exits.HANGS.set()
+    try:
+        for model in models:
+            follower.add(model)
+        until(lambda: models[2].version == "2")
+        publish_tiny(tmp_root, "c", seed=3)
+        until(lambda: models[2].version == "3")
+        assert models[0].version == "1" and len(failed) > 1  # it is asked again
+        follower.stop()
+    finally:
+        exits.HANGS.set()
 
 
 @pytest.mark.parametrize("how", ["build_late_exit", "build_late_stop"])

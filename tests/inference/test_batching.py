@@ -1,3 +1,5 @@
+"""Requests share batches of one version and one shape, on lanes side by side; one that fails harms no other."""
+
 import asyncio
 import threading
 
@@ -141,12 +143,14 @@ def test_a_request_that_gave_up_is_not_computed_and_close_answers_the_rest():
 
 
 def test_nobody_waits_longer_than_the_delay():
+    """Somebody else is being prepared all the while, for whom the batch would wait."""
     async def work(batcher):
         began = asyncio.get_running_loop().time()
-        await batcher.submit(Doubler(), np.ones(1))
+        with batcher.announce():
+            await batcher.submit(Doubler(), np.ones(1))
         return asyncio.get_running_loop().time() - began
 
-    assert run(work, max_batch=64, max_delay=0.05) < 2
+    assert 0.05 <= run(work, max_batch=64, max_delay=0.05) < 2
 
 
 def test_a_network_that_answers_too_few_images_fails_them_all():

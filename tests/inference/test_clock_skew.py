@@ -1,3 +1,5 @@
+"""A machine whose clock is not the store's: seen, said, and not ready beyond a minute."""
+
 import time
 
 import pytest

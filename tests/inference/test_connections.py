@@ -2,7 +2,7 @@
 
 import signal
 import socket
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import httpx
 import psutil
@@ -17,15 +17,8 @@ from tests.inference.serving import IMAGE, ServiceProcess, table_rows, until
 FEW_FILES = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (150, 150))"
 
 
-@contextmanager
-def process(root, folder, before=""):
-    """The service as a process; killed at the end if it still runs."""
-    made = ServiceProcess(root, folder, "--no-auth", "--outbox", str(folder / "outbox"), before=before)
-    try:
-        yield made
-    finally:
-        if made.process.poll() is None:
-            made.end(signal.SIGKILL)
+def start(root, folder, before="") -> ServiceProcess:
+    return ServiceProcess(root, folder, "--no-auth", "--outbox", str(folder / "outbox"), before=before)
 
 
 def connect(stack: ExitStack, url: str, many: int) -> None:
@@ -45,7 +38,7 @@ def predict(client: httpx.Client, n: int) -> str:
 
 def test_a_thousand_silent_connections_leave_answers_as_they_are(tmp_root, tmp_path):
     publish_tiny(tmp_root)
-    with process(tmp_root, tmp_path) as service, ExitStack() as stack, httpx.Client(base_url=service.url(), timeout=30) as client:
+    with start(tmp_root, tmp_path) as service, ExitStack() as stack, httpx.Client(base_url=service.url(), timeout=30) as client:
         predict(client, 0)
         of_service = psutil.Process(service.process.pid)
         files, memory = of_service.num_fds(), of_service.memory_info().rss
@@ -63,7 +56,7 @@ def test_a_thousand_silent_connections_leave_answers_as_they_are(tmp_root, tmp_p
 def test_files_that_run_out_cost_no_acknowledged_row(tmp_root, tmp_path):
     """Connections take all files that the process may open: it cannot ship then, and does so once they are gone."""
     publish_tiny(tmp_root)
-    with process(tmp_root, tmp_path, FEW_FILES) as service, httpx.Client(base_url=service.url(), timeout=60) as client:
+    with start(tmp_root, tmp_path, FEW_FILES) as service, httpx.Client(base_url=service.url(), timeout=60) as client:
         asked = [predict(client, 0)]
         with ExitStack() as stack:
             connect(stack, service.url(), 200)

@@ -1,11 +1,13 @@
 """A service starts and goes on although a document under its root is damaged, and says which."""
 
 import asyncio
+import hashlib
 import json
 
 import pytest
 
 from contract import layout
+from contract.errors import NotFound
 from contract.registry import Registry
 from contract.storage import open_root
 from inference.keys import KeyRing
@@ -93,8 +95,6 @@ def test_card_and_weights_that_were_changed_together_are_not_served(tmp_root):
     publish_tiny(tmp_root)
     publish_tiny(tmp_root, seed=2)
     registry = Registry(open_root(tmp_root), "m")
-    import hashlib
-
     forged = tiny_weights(3, 9)
     card = json.loads(registry.storage.read(layout.card("m", "2")))
     registry.storage.put(layout.weights("m", "2"), forged)
@@ -158,7 +158,5 @@ def test_pages_name_a_damaged_document_and_show_the_rest(service, tmp_path):  # 
 
 @pytest.mark.parametrize("uri", ["../x", "a\0b", "/etc/passwd", "file:///a\0b", "x" * 300])
 def test_an_address_that_is_none_is_a_picture_that_is_not_there(tmp_root, uri):
-    from contract.errors import NotFound
-
     with pytest.raises(NotFound):
         _read(open_root(tmp_root, create=True), uri)

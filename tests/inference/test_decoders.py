@@ -60,7 +60,7 @@ def test_bombs_stop_no_prediction(tmp_root, tmp_path):
         assert client.post("/v1/predictions", content=picture(), headers=IMAGE).status_code == 200
 
 
-def test_a_service_stops_while_a_decoder_is_stuck(tmp_root, tmp_path, monkeypatch):
+def test_a_service_stops_while_a_decoder_is_stuck(tmp_root, tmp_path):
     publish_tiny(tmp_root)
     stuck = threading.Event()
     with serving(tmp_root, tmp_path / "outbox", "serve.deadline_seconds=0.5") as client:

@@ -10,7 +10,7 @@ from inference.auth import NoAuth
 from inference.keys import KeyRing
 from inference.outbox.outbox import Outbox
 from inference.service import Service
-from tests.inference.asgi import call, post_form
+from tests.inference.asgi import call
 from tests.inference.small_service import MODEL, publish
 
 
@@ -50,10 +50,10 @@ def test_with_keys_any_name_is_answered_that_is_one(make_app):
         assert call(app, "GET", "/docs", {"Host": host}).error["code"] == "bad_host"
 
 
-def cookie_of(app, root_key, client, **headers):
-    answer = post_form(app, "/login", f"key={root_key}", **headers) if client is None else call(
-        app, "POST", "/login", {"Content-Type": "application/x-www-form-urlencoded"} | headers, f"key={root_key}".encode(),
-        client=client)
+def cookie_of(app, key, client, **headers):
+    """The cookie of a login from that address."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = call(app, "POST", "/login", form | headers, f"key={key}".encode(), client=client)
     assert answer.status == 303, answer.text
     return answer.headers["set-cookie"][0]
 

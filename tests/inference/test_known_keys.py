@@ -107,7 +107,7 @@ def test_a_store_that_hangs_is_waited_for_by_first_looks_only_and_by_them_for_a_
     assert answered[:2] == [("ada", "one"), ("bob", "two")] and {a for _, a in answered[2:]} == {503}
 
 
-def test_a_store_that_fails_leaves_what_was_known_until_its_time_is_over(shelf, caplog):
+def test_a_store_that_fails_leaves_what_was_known_until_its_time_is_over(shelf):
     known = know(shelf, max_age_s=0.6)
     asyncio.run(known.find("ada"))
     shelf.fails = True

@@ -1,3 +1,5 @@
+"""Versions change under load: every answer is wholly one version's, and a bad version is refused with its reason."""
+
 import threading
 import time
 
@@ -7,10 +9,8 @@ import torch
 
 from contract.registry import Registry
 from contract.storage import open_root
-from inference.live.model import LiveModel
 from inference.model.predictor import Predictor
 from inference.model.strip_metadata import strip_metadata
-from inference.telemetry import Metrics
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny, tiny_weights
 from tests.inference.serving import IMAGE, serving, table_rows, until
@@ -79,16 +79,6 @@ def not_finite() -> bytes:
 
     state = load(tiny_weights(3, 5))
     return save({key: torch.full_like(t, float("nan")) if t.is_floating_point() else t for key, t in state.items()})
-
-
-@pytest.fixture
-def live(tmp_root):
-    """What follows the model "m", with version 1 loaded."""
-    publish_tiny(tmp_root)
-    made = LiveModel(open_root(tmp_root), "m", 4, Metrics())
-    made.follow_live()
-    assert made.version == "1"
-    return made
 
 
 @pytest.mark.parametrize(("bad", "reason"), [

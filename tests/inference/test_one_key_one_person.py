@@ -16,7 +16,7 @@ from inference.labelling.documents import BatchHolder
 from inference.labelling.queue import HoldsItsShare, Queue
 from tests.inference.asgi import call, post_form, post_json
 from tests.inference.published import publish_tiny
-from tests.inference.serving import serving, table_rows, until
+from tests.inference.serving import bearer, serving, table_rows, until
 from tests.inference.small_service import DAY, MODEL, application, copy_service, make_sampled_root
 
 
@@ -35,8 +35,9 @@ def ring(service):
     return KeyRing(service.storage, cache_seconds=0.05)
 
 
-def bearer(token):
-    return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+def program(token):
+    """The headers of a program with a key."""
+    return bearer(token) | {"Accept": "application/json"}
 
 
 def answer_first(batch):
@@ -64,8 +65,8 @@ def test_names_invented_under_one_key_are_one_person_unless_it_may_name_people(t
     with serving(tmp_root, tmp_path / "outbox", keyring=mine) as client:
         said = {"prediction_id": ids.uuid7(), "label": "b"}
         names = [None, "Shop Ltd", id_, "  Shop   Ltd ", *(f"person {n}" for n in range(4)), f"{id_}/zoe"]
-        sent = [client.post("/v1/labels", json=said | {"labeler": name}, headers=bearer(token)) for name in names]
-        both = client.post("/v1/labels", json={"labels": [said, said | {"labeler": "x"}]}, headers=bearer(token))
+        sent = [client.post("/v1/labels", json=said | {"labeler": name}, headers=program(token)) for name in names]
+        both = client.post("/v1/labels", json={"labels": [said, said | {"labeler": "x"}]}, headers=program(token))
         until(lambda: len(table_rows(tmp_root, "labels")) == len(names) + 2)
     assert {a.status_code for a in [*sent, both]} == {201}
     found = {row["labeler"] for row in table_rows(tmp_root, "labels")}
@@ -80,7 +81,7 @@ def test_names_invented_under_one_key_are_one_person_unless_it_may_name_people(t
 
 
 def test_an_admin_names_people_and_without_keys_everybody_does(service, ring):
-    head = bearer(ring.add("root", ["admin"]))
+    head = program(ring.add("root", ["admin"]))
     assert call(application(service, ring), "GET", "/audit?format=json&labeler=zoe", head).json()["batch"] == 1
     assert call(application(service, NoAuth()), "GET", "/audit?format=json&labeler=zoe").json()["batch"] == 2
 
@@ -88,7 +89,7 @@ def test_an_admin_names_people_and_without_keys_everybody_does(service, ring):
 @pytest.mark.parametrize("path", [
     "/audit?format=json&labeler=zoe", "/review?labeler=zoe", "/?labeler=zoe", "/review?labeler=%20zoe"])
 def test_a_page_for_another_name_is_refused(service, ring, path):
-    answer = call(application(service, ring), "GET", path, bearer(ring.add("ada", ["label", "predict"])))
+    answer = call(application(service, ring), "GET", path, program(ring.add("ada", ["label", "predict"])))
     assert answer.status == 403 and answer.error["code"] == "labeler_not_allowed"
 
 
@@ -109,15 +110,15 @@ def test_a_login_under_another_name_needs_the_right(service, ring):
     assert 'value="zoe"' in call(app, "GET", "/login?labeler=zoe", {"Accept": "text/html"}).text
 
 
-def test_keys_of_before_there_was_the_right_are_one_person(service, ring):
+def test_keys_made_before_there_was_the_right_are_one_person(service, ring):
     token = ring.add("old", ["label"])
     key = layout.api_key(token.partition(".")[0])
     document = jsonio.loads(service.storage.read(key))
     assert document.pop("may_name_labelers") is False
     service.storage.put(key, jsonio.dumps(document))
     app = application(service, KeyRing(service.storage))
-    assert call(app, "GET", "/audit?format=json", bearer(token)).json()["batch"] == 1
-    assert call(app, "GET", "/audit?format=json&labeler=x", bearer(token)).status == 403
+    assert call(app, "GET", "/audit?format=json", program(token)).json()["batch"] == 1
+    assert call(app, "GET", "/audit?format=json&labeler=x", program(token)).status == 403
 
 
 def test_the_command_gives_the_right_and_shows_it(tmp_root, capsys):
@@ -133,13 +134,13 @@ def test_the_command_gives_the_right_and_shows_it(tmp_root, capsys):
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\x00b", "a\udc80b", "a\u200bb"])
 def test_a_key_needs_a_name_that_can_be_written(ring, name):
-    with pytest.raises(UsageError, match="characters|character|no Unicode"):
+    with pytest.raises(UsageError, match="character|no Unicode"):
         ring.add(name, ["label"])
 
 
 def test_one_person_holds_one_batch_however_often_they_ask(service, ring):
     app = application(service, ring)
-    ada, bob = (bearer(ring.add(name, ["label"])) for name in ("ada", "bob"))
+    ada, bob = (program(ring.add(name, ["label"])) for name in ("ada", "bob"))
     first = call(app, "GET", "/review?format=json&size=5", ada).json()
     again = [call(app, "GET", f"/review?format=json&size={size}", ada).json() for size in (5, 50, 200)]
     assert {b["batch"] for b in again} == {first["batch"]} and again[0]["items"] == first["items"]
@@ -150,19 +151,19 @@ def test_one_person_holds_one_batch_however_often_they_ask(service, ring):
 
 
 def test_a_key_of_several_people_holds_its_share_and_no_more(service, ring):
-    app, head = application(service, ring), bearer(ring.add("team", ["label"], may_name_labelers=True))
+    app, head = application(service, ring), program(ring.add("team", ["label"], may_name_labelers=True))
     asked = [call(app, "GET", f"/review?format=json&labeler=p{n}&size=3", head) for n in range(7)]
     assert [a.status for a in asked] == [200] * 4 + [429] * 3
     assert asked[-1].error["code"] == "holds_its_share" and "log out" in asked[-1].error["message"]
     assert call(app, "GET", "/review?format=json&labeler=p1", head).json()["batch"] == 2  # their own goes on
-    assert call(app, "GET", "/review?format=json", bearer(ring.add("bob", ["label"]))).json()["items"]
+    assert call(app, "GET", "/review?format=json", program(ring.add("bob", ["label"]))).json()["items"]
 
 
 def test_a_logout_gives_the_batch_back(service, ring):
     app, token = application(service, ring), ring.add("ada", ["label"])
     head, csrf = log_in(app, token)
     held = call(app, "GET", "/audit?format=json&size=48", head).json()
-    bob = bearer(ring.add("bob", ["label"]))
+    bob = program(ring.add("bob", ["label"]))
     assert len(held["items"]) == 48 and call(app, "GET", "/audit?format=json", bob).json()["items"] == []
     assert post_form(app, "/logout", f"csrf={csrf}", **head).status == 303
     assert len(call(app, "GET", "/audit?format=json&size=48", bob).json()["items"]) == 48

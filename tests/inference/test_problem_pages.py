@@ -89,15 +89,18 @@ def test_every_route_of_a_page_answers_a_wrong_method_with_a_page(site):
 
 
 def test_every_page_for_which_the_role_is_missing_says_so_under_the_menu_of_its_caller(site):
+    refused = set()
     for path in list_pages(site, "GET"):
         page = site.ask(path, BROWSER, site.sessions["predict"], app=site.keyed)
         if page.status == 403:
+            refused.add(path)
             assert is_page(page, 403) and "needs the role" in page.text and "Log in with another key" in page.text, path
             assert "Log out" in page.text and 'href="/models"' not in page.text, path
         elif path == "/overview":  # whoever comes to the start lands on what the key may open
             assert page.status == 303 and page.headers["location"] == ["/"]
         else:  # what everybody may see, and what the role predict may
             assert path in ("/", "/login", "/docs") and page.status == 200, path
+    assert {"/audit", "/review", "/models", "/reports", "/pictures"} <= refused
 
 
 def test_somebody_unknown_is_led_to_the_login(site):

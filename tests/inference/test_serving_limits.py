@@ -11,7 +11,7 @@ from contract.storage import open_root
 from inference.keys import KeyRing
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
-from tests.inference.serving import IMAGE, serving, table_rows, until
+from tests.inference.serving import IMAGE, bearer, serving, table_rows, until
 
 
 @pytest.fixture
@@ -79,10 +79,6 @@ def test_keys_their_roles_and_who_is_written_down(published, tmp_path):
     keys = KeyRing(open_root(published))
     caller, labeler, admin = (keys.add(n, [r], may_name_labelers=r == "label")
                               for n, r in (("cam", "predict"), ("shop", "label"), ("boss", "admin")))
-
-    def bearer(token: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {token}"}
-
     with serving(published, tmp_path / "o", keyring=keys) as client:
         assert predict(client).status_code == 401 and client.get("/v1/models").status_code == 401
         answer = predict(client, **bearer(caller)).json()

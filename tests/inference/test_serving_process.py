@@ -5,6 +5,7 @@ import threading
 
 import httpx
 
+from command.load_settings import load
 from contract import ids
 from contract.storage import open_root
 from inference import serve
@@ -39,20 +40,19 @@ class Callers:
 
 def test_killed_under_load_every_acknowledged_row_is_in_the_bucket_once(tmp_root, tmp_path):
     publish_tiny(tmp_root)
-    first = ServiceProcess(tmp_root, tmp_path, "--no-auth")
-    callers = Callers(first.url())
-    until(lambda: len(callers.labels) > 60 and table_rows(tmp_root, "predictions"))
-    assert first.end(signal.SIGKILL) == -signal.SIGKILL
+    with ServiceProcess(tmp_root, tmp_path, "--no-auth") as first:
+        callers = Callers(first.url())
+        until(lambda: len(callers.labels) > 60 and table_rows(tmp_root, "predictions"))
+        assert first.end(signal.SIGKILL) == -signal.SIGKILL
     [t.join() for t in callers.threads]
 
-    second = ServiceProcess(tmp_root, tmp_path, "--no-auth")
-    with httpx.Client(base_url=second.url(), timeout=30) as client:
+    with ServiceProcess(tmp_root, tmp_path, "--no-auth") as second, httpx.Client(base_url=second.url(), timeout=30) as client:
         for mine, (body, answer) in list(callers.predictions.items())[-5:]:
             again = client.post("/v1/predictions", content=body, headers=IMAGE | {"X-Prediction-Id": mine})
             assert again.json() == answer
             other = client.post("/v1/predictions", content=picture(99), headers=IMAGE | {"X-Prediction-Id": mine})
             assert other.status_code == 422
-    assert second.end(signal.SIGTERM) == 0
+        assert second.end(signal.SIGTERM) == 0
     rows = [r["prediction_id"] for r in table_rows(tmp_root, "predictions")]
     labels = [r["label_id"] for r in table_rows(tmp_root, "labels")]
     assert len(rows) == len(set(rows)) and set(callers.predictions) <= set(rows)
@@ -62,12 +62,12 @@ def test_killed_under_load_every_acknowledged_row_is_in_the_bucket_once(tmp_root
 
 def test_a_picture_that_is_decoded_for_ever_holds_up_no_stop(tmp_root, tmp_path):
     publish_tiny(tmp_root)
-    service = ServiceProcess(tmp_root, tmp_path, "--no-auth", "--set", "serve.deadline_seconds=1", before=(
-        "import time\nimport inference.serve, inference.service\ninference.serve.END_S = 1.0\n"
-        "inference.service.read_picture = lambda *_: time.sleep(300)"))
-    answer = httpx.post(f"{service.url()}/v1/predictions", content=picture(), headers=IMAGE, timeout=30)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline")
-    assert service.end(signal.SIGTERM, 60) == 0
+    before = ("import time\nimport inference.serve, inference.service\ninference.serve.END_S = 1.0\n"
+              "inference.service.read_picture = lambda *_: time.sleep(300)")
+    with ServiceProcess(tmp_root, tmp_path, "--no-auth", "--set", "serve.deadline_seconds=1", before=before) as service:
+        answer = httpx.post(f"{service.url()}/v1/predictions", content=picture(), headers=IMAGE, timeout=30)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline")
+        assert service.end(signal.SIGTERM, 60) == 0
     log = service.log.read_text()
     assert '"event": "stopped", "rows_left": 0, "shipped": true, "gave_up": false' in log
 
@@ -75,11 +75,11 @@ def test_a_picture_that_is_decoded_for_ever_holds_up_no_stop(tmp_root, tmp_path)
 def test_a_thread_that_never_ends_holds_up_no_stop_and_is_said(tmp_root, tmp_path):
     """Not one of ours, which end with the process: what a library or a version's own code may leave behind."""
     publish_tiny(tmp_root)
-    service = ServiceProcess(tmp_root, tmp_path, "--no-auth", before=(
-        "import threading, time\nimport inference.serve\ninference.serve.END_S = 1.0\n"
-        "threading.Thread(target=time.sleep, args=(300,)).start()"))
-    service.url()
-    assert service.end(signal.SIGTERM, 60) == 0
+    before = ("import threading, time\nimport inference.serve\ninference.serve.END_S = 1.0\n"
+              "threading.Thread(target=time.sleep, args=(300,)).start()")
+    with ServiceProcess(tmp_root, tmp_path, "--no-auth", before=before) as service:
+        service.url()
+        assert service.end(signal.SIGTERM, 60) == 0
     assert "something did not stop in time" in service.log.read_text()
 
 
@@ -100,8 +100,6 @@ def test_what_serve_refuses_before_it_listens(tmp_root, tmp_path, capsys):
 
 
 def test_where_the_outbox_lies(tmp_path, monkeypatch):
-    from command.load_settings import load
-
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert serve.find_outbox_folder(load(root=f"file://{tmp_path}/a%20b", env={})) == tmp_path / "a b-outbox"
     of_s3 = [serve.find_outbox_folder(load(root=root, env={})) for root in ("s3://b/p", "s3://b/p/", "s3://b/q")]

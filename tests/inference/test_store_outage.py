@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from contract import clock
 from contract.storage import open_root, open_storage
 from inference import known_keys
 from inference.auth import SESSION_COOKIE, sign_session
@@ -18,7 +17,7 @@ from inference.keys import KeyRing
 from tests.fakes.fault_proxy import KINDS, FaultProxy
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
-from tests.inference.serving import IMAGE, ServiceProcess, serving, table_rows, until
+from tests.inference.serving import IMAGE, ServiceProcess, bearer, serving, table_rows, until
 
 OUTAGES = ("hang", "cut", "broken", "error")
 
@@ -35,10 +34,6 @@ def proxied(s3_root, moto_server, monkeypatch):
         proxy.cookie = sign_session(ring.read_session_secret(), proxy.tokens["read"].partition(".")[0])
         proxy.out = lambda kind: setattr(proxy, "fault", lambda method, path: kind)
         yield proxy
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
 
 
 @contextmanager
@@ -58,7 +53,7 @@ class Traffic:
 
     def __init__(self, url: str, tokens: dict[str, str]) -> None:
         self.url, self.tokens, self.bad = url, tokens, []
-        self.predictions, self.labels, self.seconds = set(), set(), []
+        self.predictions, self.labels = set(), set()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._call, args=(n,)) for n in range(3)]
         [t.start() for t in self._threads]
@@ -67,10 +62,7 @@ class Traffic:
         with httpx.Client(base_url=self.url, timeout=30) as client:
             while not self._stop.wait(0.01):
                 n += 3
-                began = clock.monotonic()
-                answer = client.post("/v1/predictions", content=picture(n % 7),
-                                     headers=IMAGE | bearer(self.tokens["predict"]))
-                self.seconds.append(clock.monotonic() - began)
+                answer = client.post("/v1/predictions", content=picture(n % 7), headers=IMAGE | bearer(self.tokens["predict"]))
                 if answer.status_code != 200:
                     self.bad.append(answer.text)
                     continue
@@ -90,7 +82,7 @@ def figures(client) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.partition(" ") for line in lines) if "{" not in name and name != "#"}
 
 
-def check_what_it_says(client, ring) -> None:
+def check_what_it_says(client) -> None:
     """Metrics and readiness during an outage: ready, degraded, and nothing of the bucket in any of it."""
     until(lambda: client.get("/health/ready").json()["degraded"], 30)
     ready = client.get("/health/ready")
@@ -107,7 +99,7 @@ def test_an_outage_stops_no_request_and_loses_no_row(proxied, tmp_path, kind):
         until(lambda: len(traffic.labels) > 5)
         proxied.out(kind)
         before = len(traffic.labels)
-        check_what_it_says(client, client.ring)
+        check_what_it_says(client)
         until(lambda: len(traffic.labels) > before + 30)
         page = client.get("/docs", headers={"Cookie": f"{SESSION_COOKIE}={proxied.cookie}", "Accept": "text/html"})
         assert page.status_code == 200 and "needs a key" in page.text
@@ -182,16 +174,16 @@ def test_pages_of_a_store_that_hangs_are_refused_and_hold_nothing_else(proxied, 
 
 def test_a_stop_ends_in_its_time_and_says_what_it_left(proxied, tmp_path):
     proxied.hang_s = 300
-    service = ServiceProcess(proxied.root, tmp_path, "--outbox", str(tmp_path / "o"), "--set", "serve.stop_seconds=2",
-                             "--set", "serve.poll_seconds=0.2", "--set", "serve.ship_seconds=900")
-    with httpx.Client(base_url=service.url(), timeout=30) as client:
+    sets = ("--set", "serve.stop_seconds=2", "--set", "serve.poll_seconds=0.2", "--set", "serve.ship_seconds=900")
+    with (ServiceProcess(proxied.root, tmp_path, "--outbox", str(tmp_path / "o"), *sets) as service,
+          httpx.Client(base_url=service.url(), timeout=30) as client):
         sent = IMAGE | bearer(proxied.tokens["predict"])
         assert client.post("/v1/predictions", content=picture(1), headers=sent).status_code == 200
         proxied.out("hang")
         time.sleep(1)  # the follower of the live version hangs, and the refresh of the keys
         for n in range(2, 5):
             assert client.post("/v1/predictions", content=picture(n), headers=sent).status_code == 200
-    assert service.end(signal.SIGTERM, 30) == 0
+        assert service.end(signal.SIGTERM, 30) == 0
     stopped = [json.loads(line) for line in service.log.read_text().splitlines() if '"event": "stopped"' in line]
     assert [(s["rows_left"], s["shipped"], s["gave_up"]) for s in stopped] == [(4, False, True)]
     proxied.out(None)
@@ -204,16 +196,16 @@ def test_a_stop_ends_in_its_time_and_says_what_it_left(proxied, tmp_path):
 def test_minutes_of_outages_of_every_kind_with_a_kill_in_each(proxied, tmp_path):
     proxied.hang_s, acknowledged = 300, {"predictions": set(), "labels": set()}
     for kind in KINDS:
-        service = ServiceProcess(proxied.root, tmp_path, "--outbox", str(tmp_path / "o"))
-        traffic = Traffic(service.url(), proxied.tokens)
-        until(lambda traffic=traffic: len(traffic.labels) > 20, 120)
-        proxied.out(kind)
-        time.sleep(30)
-        traffic.end()
-        assert traffic.bad == [], kind
-        acknowledged["predictions"] |= traffic.predictions
-        acknowledged["labels"] |= traffic.labels
-        service.end(signal.SIGKILL)
+        with ServiceProcess(proxied.root, tmp_path, "--outbox", str(tmp_path / "o")) as service:
+            traffic = Traffic(service.url(), proxied.tokens)
+            until(lambda traffic=traffic: len(traffic.labels) > 20, 120)
+            proxied.out(kind)
+            time.sleep(30)
+            traffic.end()
+            assert traffic.bad == [], kind
+            acknowledged["predictions"] |= traffic.predictions
+            acknowledged["labels"] |= traffic.labels
+            service.end(signal.SIGKILL)
         proxied.out(None)
     with serving(proxied.root, tmp_path / "o") as client:
         until(lambda: figures(client)["trueup_outbox_rows"] == 0, 600)

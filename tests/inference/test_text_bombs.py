@@ -65,6 +65,6 @@ def test_a_name_is_refused_at_once_wherever_it_stands(client):
     assert client.get("/login?labeler=an%E2%80%8Bna").status_code == 422
 
 
-def test_the_address_after_a_login_is_judged_at_once(client):
+def test_the_address_after_a_login_is_judged_at_once():
     assert quickly(lambda: keep_local(f"//{MARKS}/")) == quickly(lambda: keep_local(f"http://{MARKS}/")) == "/"
     assert keep_local("/audit?model=m") == "/audit?model=m"

@@ -7,14 +7,13 @@ as Hadoop's scripts do. What has to stand in for a node of EMR is in tests/yarn/
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from jvm import java
-from tests.daemons import Daemons, below, command_line, kill
+from tests.daemons import Daemons, below, command_line, find_port, kill
 
 DAEMONS = {"resourcemanager": "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
            "nodemanager": "org.apache.hadoop.yarn.server.nodemanager.NodeManager",
@@ -161,12 +160,6 @@ def _scheduler(site: dict[str, str]) -> dict[str, str]:
 def write_site(path: Path, settings: dict[str, str]) -> None:
     lines = (f"<property><name>{escape(k)}</name><value>{escape(v)}</value></property>" for k, v in settings.items())
     path.write_text("<configuration>\n" + "\n".join(lines) + "\n</configuration>\n")
-
-
-def find_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def _end(process: subprocess.Popen) -> None:

@@ -5,7 +5,8 @@ import stat
 from pathlib import Path
 
 from jvm import java
-from tests.yarn.cluster import JAVA_OPTIONS, Yarn, find_port
+from tests.daemons import find_port
+from tests.yarn.cluster import JAVA_OPTIONS, Yarn
 
 HADOOP = """#!/bin/sh
 # As Hadoop's own script, for what mrjob asks of it.

@@ -44,7 +44,7 @@ def test_a_whole_cycle_by_emr_outlives_its_node_managers(s3_root, node, emr, pac
     document = json.loads(said.out)
     assert (document["status"], document["published"]) == ("published", "2")
     assert Registry(storage, tiny_root.MODEL).live() == "2" and emr.alive == []
-    tiny_root.readable(storage)
+    tiny_root.check_readable(storage)
     asked = [c.request["Steps"][0] for c in emr.made.values()]
     assert [step["Name"] for step in asked] == ["evaluate", "dataset", "train", "assess"]
     assert [no_key(step["HadoopJarStep"]["Args"]) for step in asked] == [no_key(line) for line in planned]

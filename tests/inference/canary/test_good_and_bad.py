@@ -8,8 +8,6 @@ import pytest
 from contract import ids
 from contract.canary import changes
 from contract.canary.documents import Bounds, Expected, load_counts, sum_counts
-from contract.registry import Registry
-from contract.storage import open_root
 from inference.model.predictor import Predictor
 from pipeline import model
 from tests.inference.canary.test_canary_over_http import OWN, own_weights
@@ -51,16 +49,6 @@ def carry_on(tmp_root, tmp_path, registry, version, expected):
         driver.join(60)
     counted = sum_counts(load_counts(registry.storage, "m", canary.salt))
     return changes.find_end(registry, canary.salt), sum(c.answers for c in counted.values()), mine
-
-
-@pytest.fixture
-def registry(tmp_root):
-    """Version 1 is live, 2 has other random weights."""
-    for seed in (1, 2):
-        publish_tiny(tmp_root, seed=seed)
-    registry = Registry(open_root(tmp_root), "m")
-    registry.promote("1", by="test", reason="test", expected_live="2")
-    return registry
 
 
 def test_one_that_differs_on_about_half_as_its_assessment_saw_is_made_live(registry, tmp_root, tmp_path):

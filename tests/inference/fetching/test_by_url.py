@@ -93,7 +93,7 @@ def test_what_is_wrong_with_the_request_itself_is_said(made, request_, status, c
     assert answered.status_code == status and answered.json().get("error", {}).get("code") == code
 
 
-def test_memory_is_held_for_what_is_fetched(made, monkeypatch):
+def test_memory_is_held_for_what_is_fetched(made):
     """A picture that does not fit beside those under way is refused with 503 before it is read, and then let go of."""
     service = made.service
     with service.places.take("another", service.places.most_bytes - 100):

@@ -1,3 +1,5 @@
+"""A picture is fetched in bounds of time, size and redirects, from listed hosts alone, and nothing of the caller's is sent."""
+
 import gzip
 import ssl
 import time
@@ -184,7 +186,7 @@ def test_http_is_taken_by_setting_alone(get):
     assert get("/p", url_http=False) == "http is taken only with serve.url_http"
 
 
-def test_memory_is_reserved_before_a_byte_is_read(get, server):
+def test_memory_is_reserved_before_a_byte_is_read(get):
     asked, of = [], {"urls": [f"{HOST}:{get.port}"], "max_bytes": 2000} | HERE
     for path in ("/p", "/chunked"):
         fetch(f"http://{HOST}:{get.port}{path}", get.names, reserve=asked.append, **of)

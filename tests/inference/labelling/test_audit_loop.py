@@ -13,12 +13,13 @@ from tests.inference.serving import IMAGE, serving, table_rows, until
 
 
 def audit(client, label, wanted=200):
-    """One person answers all that waits for them; returns the prediction ids."""
+    """One person answers a batch of what waits for them; returns the prediction ids."""
     batch = client.get("/audit", params={"format": "json", "size": wanted}).json()
     answers = [{"prediction_id": i["prediction_id"], "label": label} for i in batch["items"]]
     if answers:
         assert client.get(batch["items"][0]["image"]).headers["Content-Type"] == "image/jpeg"
-        assert client.post("/audit", json={"day": batch["day"], "batch": batch["batch"], "answers": answers}).is_success
+        of = {name: batch[name] for name in ("model", "day", "of", "batch") if name in batch}
+        assert client.post("/audit", json=of | {"answers": answers}).is_success
     return {a["prediction_id"] for a in answers}
 
 

@@ -269,7 +269,7 @@ def test_the_index_reads_a_file_once_bounds_its_memory_and_is_never_wrong(two, m
     assert crowded.may_hold(entries["i1"], ["no such"])
 
 
-def test_an_outbox_of_before_finds_by_an_index_too(tmp_path):
+def test_an_outbox_of_an_earlier_release_finds_by_an_index_too(tmp_path):
     box = Outbox(tmp_path / "outbox", "file:///root", 1 << 20)
     box._db.execute("DROP INDEX rows_request")
     box.close()

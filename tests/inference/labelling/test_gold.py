@@ -27,7 +27,9 @@ from inference.labelling.gold import GoldItems, mix
 from inference.labelling.queue import Queue
 from jobs import gold as jobs_gold
 from tests.inference.labelling.test_audit_loop import audit
+from tests.inference.labelling.test_queue import answer
 from tests.inference.made_pictures import picture as jpeg
+from tests.inference.page_text import fields
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, table_rows, until
 from tests.inference.serving import serving as real_service
@@ -42,7 +44,7 @@ from tests.inference.small_service import (
     serving,
     ship,
 )
-from tests.inference.test_pages import browser, fields
+from tests.inference.test_pages import browser
 
 ADA, BOB = (BatchHolder(actor=f"{n}-000001", labeler=n) for n in ("ada", "bob"))
 EARLIER = "2026-11-10"
@@ -84,12 +86,6 @@ def queue(storage, kind="audit", share=0.5, oldest=ALWAYS, day=DAY, **design):
         sample = samples.draw(MODEL, day, kind, samples.Design("random-audit", "salt", p=design.pop("p", 1.0), **design))
         samples.write(storage, sample)
     return Queue(storage, sample, GoldItems(storage, MODEL, share, oldest))
-
-
-def answer(q, holder, label="cat", size=100):
-    n, batch = q.hand_out(holder, size)
-    q.save_answers(n, {i.prediction_id: label for i in batch.items})
-    return batch
 
 
 def gold_of(batch):

@@ -11,6 +11,7 @@ from inference.auth import NoAuth
 from inference.keys import KeyRing
 from inference.pages.audit import choose_keys
 from tests.inference.asgi import call, post_form, post_json
+from tests.inference.page_text import fields
 from tests.inference.small_service import CLASSES, DAY, application, copy_service, make_sampled_root
 from tests.inference.test_one_key_one_person import log_in
 
@@ -50,10 +51,6 @@ def send(app, path, fields):
     """What a form leads to."""
     answer = post_form(app, path, urlencode(fields), Cookie=ADA["Cookie"])
     return answer.text if answer.status == 200 else read(app, answer.headers["location"][0])
-
-
-def fields(page):
-    return {name: html.unescape(value) for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page)}
 
 
 def value_of(page, name):
@@ -157,7 +154,7 @@ def test_keys_are_what_the_classes_allow(classes, keys):
 
 
 @pytest.mark.parametrize("path", ["/audit", "/review"])
-def test_the_page_says_how_long_it_is_held_and_gives_the_rest_back(app, service, path):
+def test_the_page_says_how_long_it_is_held_and_gives_the_rest_back(app, path):
     page = read(app, path)
     until = clock.parse_moment(re.search(r'data-until="([^"]+)"', page)[1])
     assert 25 * 60 < (until - clock.now()).total_seconds() <= 30 * 60 and "Held for you until" in page
@@ -181,8 +178,8 @@ def test_every_key_lands_on_its_work(service, roles, start, overview, login):
     for path, expected in (("/", start), ("/overview", overview)):
         answer = call(app, "GET", path, session)
         assert (answer.status, answer.headers.get("location")) == ((303, [expected]) if expected else (200, None)), path
-    for where in ("", "/"):
-        answer = post_form(app, "/login", urlencode({"key": token, "next": where or "/"}))
+    for where in ({}, {"next": ""}, {"next": "/"}):
+        answer = post_form(app, "/login", urlencode({"key": token, **where}))
         assert answer.headers["location"] == [login]
     if roles == ["label"]:
         refused = call(app, "GET", "/models", session)
@@ -200,7 +197,7 @@ def test_logging_out_gives_back_what_another_replica_handed_out(service):
     assert fields(given)["prediction_id"] == held["prediction_id"]
 
 
-def test_ones_own_page_counts_and_tells_nothing_of_others(app, service):
+def test_ones_own_page_counts_and_tells_nothing_of_others(app):
     page = read(app, "/audit")
     for label in ("cat", "dog"):
         page = send(app, "/audit", fields(page) | {"label": label})

@@ -137,9 +137,9 @@ def test_a_class_that_is_named_ends_the_asking(storage):
     q.save_answers(n, {i.prediction_id: UNNAMED for i in batch.items})
     n, batch = q.hand_out(BOB, 100)
     q.save_answers(n, {i.prediction_id: next(c for c in CLASSES if c != batch.predicted) for i in batch.items})
-    left = {i for _, b in q.list_batches().items() for i in ids_of(b)}
-    _, rest = q.hand_out(CY, 100) or (0, None)
-    assert rest is None or not set(ids_of(rest)) & left
+    named = {i for other in q.list_batches().values() for i in ids_of(other)}
+    _, rest = q.hand_out(CY, 100)
+    assert not rest.naming and not set(ids_of(rest)) & named
 
 
 @pytest.mark.parametrize("answer", [{"label": "3", "wrong": True}, {"wrong": "yes"}])

@@ -26,8 +26,9 @@ from inference.labelling.repeats import BlindRepeats
 from jobs.count_window import evaluate
 from jobs.evaluation_request import request_of
 from tests.inference.labelling.test_gold import hash_of, strip
+from tests.inference.page_text import fields
 from tests.inference.small_service import DAY, MODEL, SmallService, application, publish, serving, ship
-from tests.inference.test_pages import browser, fields
+from tests.inference.test_pages import browser
 
 ADA, BOB = (BatchHolder(actor=f"{n}-000001", labeler=n) for n in ("ada", "bob"))
 AUDITED = "2026-11-19"
@@ -124,7 +125,8 @@ def test_each_comes_once_and_every_replica_chooses_the_same(storage, go_on):
 
 def test_about_five_in_a_hundred_are_chosen_whoever_it_is(storage):
     q = open_queue(storage, "review", ReviewSettings().blind_share)
-    items = [BatchItem(prediction_id=ids.uuid7(clock.now(), n.to_bytes(10, "big")), image="0" * 64) for n in range(4000)]
+    noon = clock.parse_moment(f"{DAY}T12:00:00Z")  # ids that are the same in every run: so is what is chosen
+    items = [BatchItem(prediction_id=ids.uuid7(noon, n.to_bytes(10, "big")), image="0" * 64) for n in range(4000)]
     chosen = [{i.prediction_id for i in items if q._repeats._is_chosen(q.sample, who, i)} for who in (ADA, BOB)]
     assert all(150 <= len(of) <= 250 for of in chosen) and len(chosen[0] & chosen[1]) < 30
 
@@ -234,8 +236,8 @@ def test_over_http_a_repeat_comes_blind_to_the_same_person_and_later_and_no_coun
     with (serving(application(service, ring)) as address, httpx.Client(base_url=address, headers=heads["ada"]) as ada,
           httpx.Client(base_url=address, headers=heads["bob"]) as bob):
         grid = ada.get("/review?format=json&size=6").json()
-        wrong = [{"prediction_id": i["prediction_id"], "label": grid["predicted"]} for i in grid["items"]]
-        assert ada.post("/review", json={"day": DAY, "batch": grid["batch"], "answers": wrong}).json() == {"accepted": 6}
+        right = [{"prediction_id": i["prediction_id"], "label": grid["predicted"]} for i in grid["items"]]
+        assert ada.post("/review", json={"day": DAY, "batch": grid["batch"], "answers": right}).json() == {"accepted": 6}
         seen_rows = list(service.rows)
         early = ada.get("/audit?format=json&size=4").json()
         assert {i["prediction_id"] for i in early["items"]} <= set(service.audited)

@@ -82,7 +82,7 @@ def test_a_day_is_drawn_once(tmp_root):
     assert samples.read(storage, MODEL, DAY, "review") is None
 
 
-def test_a_document_with_p_of_nought_is_refused():
+def test_a_document_with_a_p_of_zero_is_refused():
     good = draw(MODEL, DAY, "review", Design("by-class", "s", p=0.1), CELLS).to_dict()
     with pytest.raises(Mismatch, match="greater than or equal to"):
         Sample.parse(good | {"p": [{"predicted": "a", "bin": 1, "p": 0}]}, "sample.json")

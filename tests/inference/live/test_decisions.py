@@ -81,21 +81,19 @@ def test_answers_say_accept_or_review_and_rows_keep_it(registry, tmp_root, tmp_p
 def test_a_real_process_takes_over_what_the_command_accepts(registry, tmp_root, tmp_path, capsys):
     """`trueup model thresholds accept` of an evaluation that lies in the root; the process is asked by HTTP."""
     name = write_evaluation(registry.storage)
-    service = ServiceProcess(tmp_root, tmp_path, "--no-auth", "--set", "serve.poll_seconds=0.1")
-    try:
-        with httpx.Client(base_url=service.url(), timeout=30) as client:
-            assert "decision" not in ask(client)
-            options = ["--root", tmp_root, "--model", "m", "--by", "ana", "--json"]
-            assert model.main(["thresholds", "accept", name, *options]) == 0
-            made = json.loads(capsys.readouterr().out)
-            assert made["state"]["thresholds"] == {"a": 0.0, "b": 0.0, "c": 0.0}
-            assert made["state"]["thresholds_of"] == {"version": "1", "evaluation": name, "first": "2026-11-20",
-                                                      "last": "2026-11-20", "target": None}
-            wait_for(client, "accept")
-            assert model.main(["thresholds", "clear", *options]) == 0
-            wait_for(client, None)
-    finally:
-        service.end(signal.SIGTERM)
+    with (ServiceProcess(tmp_root, tmp_path, "--no-auth", "--set", "serve.poll_seconds=0.1") as service,
+          httpx.Client(base_url=service.url(), timeout=30) as client):
+        assert "decision" not in ask(client)
+        options = ["--root", tmp_root, "--model", "m", "--by", "ana", "--json"]
+        assert model.main(["thresholds", "accept", name, *options]) == 0
+        made = json.loads(capsys.readouterr().out)
+        assert made["state"]["thresholds"] == {"a": 0.0, "b": 0.0, "c": 0.0}
+        assert made["state"]["thresholds_of"] == {"version": "1", "evaluation": name, "first": "2026-11-20",
+                                                  "last": "2026-11-20", "target": None}
+        wait_for(client, "accept")
+        assert model.main(["thresholds", "clear", *options]) == 0
+        wait_for(client, None)
+        assert service.end(signal.SIGTERM) == 0
 
 
 def write_evaluation(storage):

@@ -4,11 +4,13 @@ import threading
 
 import pytest
 
+from command.load_settings import load
 from contract.deciding import changes
 from contract.registry import Registry
 from contract.storage import open_root
 from inference.live.fleet import Fleet
 from inference.live.model import LiveModel
+from inference.serve import _choose_models
 from inference.telemetry import Metrics
 from tests.inference.made_pictures import picture
 from tests.inference.published import publish_tiny
@@ -116,9 +118,6 @@ def test_one_model_stays_however_large_it_is(tmp_root):
 
 @pytest.mark.parametrize("sets", [EVERY, "serve.models=[m]"])
 def test_settings_name_the_models_where_the_command_line_does_not(tmp_root, sets):
-    from command.load_settings import load
-    from inference.serve import _choose_models
-
     publish_tiny(tmp_root)
     assert _choose_models(load(root=tmp_root, overrides=[sets], env={}), ()) == ["m"]
     assert _choose_models(load(root=tmp_root, overrides=[sets], env={}), ("b",)) == ["b"]

@@ -1,3 +1,5 @@
+"""Work that is repeated in a thread: whatever it raises, until it is told to end."""
+
 import threading
 
 from contract import clock

@@ -67,10 +67,10 @@ def test_pictures_of_eight_bits_know_no_levels():
 
 
 def test_hashes_of_cards_without_levels_are_what_they_were():
-    """Computed by the release before."""
+    """Computed by the release that had no levels yet."""
     assert Preprocess().hash() == "5f8be072fec7a6f1"
     assert Preprocess(resize=36, crop=32).hash() == "b81b34996e3c6bc1"
-    assert Preprocess(levels=[0, 4095]).hash() != Preprocess().hash() != Preprocess(levels=[0, 65535]).hash()
+    assert len({Preprocess(levels=levels).hash() for levels in (None, [0, 4095], [0, 65535])}) == 3
 
 
 @pytest.mark.parametrize("levels", [[5, 5], [9, 3], [-1, 9], [0, 65536], [1], [1, 2, 3], [0.5, 9]])

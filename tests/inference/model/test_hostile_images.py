@@ -1,12 +1,14 @@
 """Files that are two things at once, files that grow when decoded, and pictures that nobody may keep."""
 
 import io
+import resource
 import struct
 import zipfile
 import zlib
 
 import pytest
 
+from tests.inference.bombs import chunk, png
 from tests.inference.made_pictures import encode, picture, pixels
 from tests.inference.mutations import mutated
 from tests.inference.published import publish_tiny
@@ -29,15 +31,6 @@ def archive() -> bytes:
     with zipfile.ZipFile(out, "w") as made:
         made.writestr("evil.html", EVIL)
     return out.getvalue()
-
-
-def chunk(kind: bytes, payload: bytes) -> bytes:
-    return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
-
-
-def png(width: int, height: int, *chunks: bytes) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) \
-        + b"".join(chunks) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -80,8 +73,6 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_refused_with_a_reason_or_answered_in_bounds(site, name):
-    import resource
-
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     answer = site.post("/v1/predictions", content=BOMBS[name], headers=IMAGE)
     assert answer.status_code in ({200, 422} if name in ("text", "colour profile", "narrow") else {422}), answer.text

@@ -1,3 +1,5 @@
+"""Networks by name: built, filled with weights, their heads found; what does not fit is refused."""
+
 import pytest
 import torch
 from safetensors.torch import save

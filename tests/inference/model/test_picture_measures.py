@@ -2,15 +2,14 @@
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
 from contract.measured.measures import BY_NAME, MEASURES
-from inference.model.picture_measures import FLAT, measure_picture, shrink
+from inference.model.picture_measures import measure_picture, shrink
 from inference.model.preprocess import decode
-
-cv2 = pytest.importorskip("cv2")
 
 
 def make(seed: int, height: int, width: int) -> np.ndarray:
@@ -57,7 +56,10 @@ def test_what_a_picture_does_not_have_is_null():
     assert measure_picture(Image.new("RGB", (50, 50))) == {"brightness": 0, "contrast": 0, "sharpness": None, "red": None,
                                                            "blue": None}
     assert measure_picture(Image.new("RGB", (2, 40), "white"))["sharpness"] is None
-    assert FLAT > 0
+    for step, has_one in ((1, False), (3, True)):  # halves that lie one level or three apart: variance 1/4, 9/4
+        halves = np.full((40, 40, 3), 100, np.uint8)
+        halves[20:] += step
+        assert (measure_picture(Image.fromarray(halves))["sharpness"] is not None) == has_one
 
 
 def test_a_grey_file_and_one_with_an_orientation_are_measured_as_the_network_sees_them():

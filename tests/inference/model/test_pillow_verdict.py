@@ -1,5 +1,6 @@
 """A picture that Pillow refuses is refused by every reader: what is asked for its pixels twice must not give others."""
 
+import hashlib
 import io
 import random
 import struct
@@ -10,8 +11,13 @@ from PIL import Image
 
 from contract.documents.card import Preprocess
 from contract.errors import BadImage
+from contract.storage import open_root
 from inference.model import foreign_picture, preprocess
 from inference.model.strip_metadata import strip_metadata
+from jobs.datasets.images import look
+from jobs.reports.examples import make_thumbnail
+from jobs.scoring.part import Job
+from jobs.scoring.part import fetch_picture as fetch
 from tests.inference import bombs
 from tests.inference.made_pictures import encode, picture, pixels
 from tests.inference.mutations import mutated
@@ -139,14 +145,6 @@ def test_over_http_and_on_the_page_a_damaged_picture_is_422(tmp_root, tmp_path):
 
 
 def test_a_dataset_lists_it_and_batch_scoring_has_a_reason(tmp_root):
-    import hashlib
-
-    from contract.storage import open_root
-    from jobs.datasets.images import look
-    from jobs.reports.examples import make_thumbnail
-    from jobs.scoring.part import Job
-    from jobs.scoring.part import fetch_picture as fetch
-
     storage = open_root(tmp_root, create=True)
     data = DAMAGED["a broken stream"]
     storage.put("images/x.png", data)

@@ -1,3 +1,5 @@
+"""A predictor's rows are probabilities that do not depend on their batch, in every runtime and number format."""
+
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor

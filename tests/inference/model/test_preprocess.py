@@ -1,3 +1,5 @@
+"""From a file's bytes to the network's input: as torchvision's own transform, for every mode and format."""
+
 import io
 import zlib
 

@@ -1,3 +1,5 @@
+"""Metadata go; pixels, orientation and colour profile stay; what cannot be read is refused."""
+
 import io
 import random
 
@@ -8,7 +10,7 @@ from contract.documents.card import Preprocess
 from contract.errors import BadImage
 from inference.model.preprocess import inspect, to_uint8
 from inference.model.strip_metadata import strip_metadata
-from tests.inference.made_pictures import encode, picture, pixels
+from tests.inference.made_pictures import STORED, encode, encode_turned, picture, pixels
 
 SECRET = b"SECRET-52.5200N"
 AS_IS = Preprocess(resize=None, crop=None)
@@ -50,12 +52,8 @@ def test_metadata_go_and_pixels_orientation_and_colour_profile_stay(kind, orient
 
 def test_the_eight_orientations_give_the_same_upright_picture():
     upright = pixels(3)
-    back = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # PIL's Transpose that undoes each orientation
-    for orientation, turn in back.items():
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        stored = upright if turn is None else upright.transpose(turn)
-        data = strip_metadata(encode(stored, "PNG", exif=exif))[0]
+    for orientation in STORED:
+        data = strip_metadata(encode_turned(upright, orientation, "PNG"))[0]
         assert to_uint8(data, AS_IS).equal(to_uint8(encode(upright, "PNG"), AS_IS)), orientation
 
 

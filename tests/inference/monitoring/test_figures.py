@@ -72,7 +72,7 @@ def test_the_verdict_is_one_state_of_all_by_the_rule_of_the_other_pages(storage,
     assert verdicts(look(storage, days)) == {state: float(state == expected) for state in STATES}
 
 
-def test_without_an_evaluation_there_is_no_figure_rather_than_a_nought(fresh):
+def test_without_an_evaluation_there_is_no_figure_rather_than_a_zero(fresh):
     registry = look(fresh)
     assert verdicts(registry)["none"] == 1
     assert registry.get_sample_value("trueup_accuracy_ratio", {"model": MODEL, "version": "1"}) is None

@@ -1,6 +1,5 @@
 """A real Prometheus scrapes a service, answers every query and raises the alerts; promtool reads rules and metrics."""
 
-import socket
 import subprocess
 from contextlib import contextmanager
 
@@ -9,6 +8,7 @@ import pytest
 import yaml
 
 from inference.monitoring.show import FILES
+from tests.daemons import find_port
 from tests.inference.monitoring.scraped import make_app
 from tests.inference.monitoring.test_dashboard import queries
 from tests.inference.serving import until
@@ -26,7 +26,7 @@ def prometheus(folder, target: str):
     (folder / "prometheus.yml").write_text(yaml.safe_dump({
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": [str(folder / "alerts.yaml")],
         "scrape_configs": [{"job_name": "trueup", "static_configs": [{"targets": [target]}]}]}))
-    port = free_port()
+    port = find_port()
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen([*need("prometheus"), f"--config.file={folder}/prometheus.yml",
                                     f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"],
@@ -37,12 +37,6 @@ def prometheus(folder, target: str):
     finally:
         process.terminate()
         process.wait(30)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 def is_up(client) -> bool:

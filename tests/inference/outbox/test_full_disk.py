@@ -2,10 +2,8 @@
 
 import asyncio
 import hashlib
-import os
 import random
 import sqlite3
-import subprocess
 import time
 
 import pytest
@@ -18,9 +16,10 @@ from inference.outbox.room import OutboxFull
 from inference.outbox.shipper import Shipper
 from inference.outbox.tables import Image
 from tests.inference.made_pictures import picture
+from tests.inference.outbox.disks import mount_disk
+from tests.inference.outbox.test_outbox import count_left
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
-from tests.prerequisites import not_run
 
 MEGABYTE = 1 << 20
 LIMIT = 2 << 30
@@ -29,14 +28,9 @@ FIVE = 5 * 1000 * 1000
 
 @pytest.fixture
 def disk(tmp_path, request):
-    """A disk of so many MB as the parameter says."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    size = f"size={request.param}m"
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", size, "none", folder]).returncode:
-        not_run("a small disk cannot be mounted", "run it as root, where mounts are allowed")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    """A disk of as many MB as the parameter says."""
+    with mount_disk(tmp_path / "disk", request.param) as folder:
+        yield folder
 
 
 def image(n: int, size: int) -> Image:
@@ -154,7 +148,7 @@ def test_what_was_acknowledged_on_a_disk_that_fills_survives_a_restart(disk, tmp
 
 
 @pytest.mark.parametrize("disk", [40], indirect=True)
-def test_a_service_on_a_full_disk_says_so_and_recovers(disk, tmp_root, tmp_path):
+def test_a_service_on_a_full_disk_says_so_and_recovers(disk, tmp_root):
     publish_tiny(tmp_root)
     with serving(tmp_root, disk / "outbox", "serve.ship_seconds=0.5") as client:
         ship = client.service.shipper
@@ -213,13 +207,7 @@ def test_a_picture_for_whose_zeros_there_is_no_room_goes_in_pieces_and_leaves_no
     monkeypatch.setattr(box, "_drop_images", refuse_once)
     box.forget_images([kept.sha256])
     assert full and box.read_image(kept.sha256) is None and box.read_image(other.sha256) == other.data
-    pieces = [kept.data[n:n + 500] for n in range(0, len(kept.data), 50_000)]
-
-    def found() -> int:
-        files = [file.read_bytes() for file in box.folder.iterdir()]
-        return sum(any(piece in data for data in files) for piece in pieces)
-
-    until(lambda: found() == 0)
+    until(lambda: count_left(box, kept.data, every=50_000) == 0)
     assert box.measure_depth().bytes < 2000
 
 

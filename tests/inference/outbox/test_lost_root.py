@@ -1,6 +1,5 @@
 """A local root whose disk is gone for a while: nothing is written to the bare folder, nothing is forgotten, all arrives."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from contract.layout import MARKER
 from contract.storage import open_root
 from inference.outbox.outbox import Outbox
 from tests.inference.made_pictures import picture
+from tests.inference.outbox.disks import mount_disk, unmount
 from tests.inference.outbox.test_outbox import append, prediction
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, serving, table_rows, until
-from tests.prerequisites import not_run
 
 LIMIT = 10 << 20
 
@@ -38,35 +37,30 @@ class Disk:
 
 
 class MountedDisk:
-    """The same with a real file system: a folder of tmpfs, bound to the root's folder and unbound."""
+    """The same with a real disk, which is bound to the root's folder and unbound."""
 
-    def __init__(self, root: str, tmp_path: Path) -> None:
-        self.folder, self.device = Path(root), tmp_path / "device"
+    def __init__(self, root: str, device: Path) -> None:
+        self.folder, self.device = Path(root), device
         self.folder.mkdir(exist_ok=True)
-        self.device.mkdir()
-        if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "none", self.device]).returncode:
-            not_run("a disk cannot be mounted", "run it as root, where mounts are allowed")
         self.mount()
 
     def unmount(self) -> None:
-        subprocess.run(["umount", "-l", self.folder], check=True)
+        unmount(self.folder)
 
     def mount(self) -> None:
         assert list(self.folder.iterdir()) == []
         subprocess.run(["mount", "--bind", self.device, self.folder], check=True)
 
-    def close(self) -> None:
-        """Lets go of both."""
-        for folder in (self.folder, self.device):
-            subprocess.run(["umount", "-l", folder], check=True)
-
 
 @pytest.fixture(params=["moved", "mounted"])
 def disk(request, tmp_root, tmp_path):
-    made = Disk(tmp_root) if request.param == "moved" else MountedDisk(tmp_root, tmp_path)
-    yield made
-    if request.param == "mounted":
-        made.close()
+    if request.param == "moved":
+        yield Disk(tmp_root)
+        return
+    with mount_disk(tmp_path / "device", megabytes=32) as device:
+        made = MountedDisk(tmp_root, device)
+        yield made
+        made.unmount()
 
 
 def predict(client: httpx.Client, n: int) -> str:

@@ -1,3 +1,5 @@
+"""The outbox: what was acknowledged is there after a restart, once, and what was forgotten is in no file."""
+
 import asyncio
 import hashlib
 import os
@@ -32,6 +34,13 @@ def append(box: Outbox, row: dict, body: str = "body", image: Image | None = Non
 def image(size: int = 100) -> Image:
     data = os.urandom(size)
     return Image(hashlib.sha256(data).hexdigest(), "jpg", data)
+
+
+def count_left(box: Outbox, data: bytes, every: int = 500) -> int:
+    """How many pieces of 500 bytes, each `every` bytes, stand in some file of the outbox."""
+    files = [file.read_bytes() for file in box.folder.iterdir()]
+    pieces = [data[n:n + 500] for n in range(0, len(data), every)]
+    return sum(any(piece in held for held in files) for piece in pieces)
 
 
 def test_what_was_appended_is_there_after_a_restart_with_its_moment_of_durability(tmp_path):
@@ -123,15 +132,9 @@ def test_a_failing_disk_is_an_outbox_that_is_full_and_forgets_nothing(outbox):
 def test_bytes_of_a_forgotten_image_are_in_no_file_of_a_running_outbox(outbox):
     kept = image(50_000)
     append(outbox, prediction(), image=kept)
-    pieces = [kept.data[n : n + 500] for n in range(0, 50_000, 500)]
-
-    def found() -> int:
-        files = [file.read_bytes() for file in outbox.folder.iterdir()]
-        return sum(any(piece in data for data in files) for piece in pieces)
-
-    assert found() > 80  # pages cut some pieces in two
+    assert count_left(outbox, kept.data) > 80  # pages cut some pieces in two
     outbox.forget_images([kept.sha256])
-    until(lambda: found() == 0)
+    until(lambda: count_left(outbox, kept.data) == 0)
 
 
 def test_one_process_and_one_root(tmp_path):

@@ -1,9 +1,7 @@
 """What was acknowledged is in the bucket exactly once: stores that fail, a full disk, a kill under both, midnight."""
 
-import os
 import random
 import signal
-import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -16,11 +14,11 @@ from inference.outbox.outbox import Outbox
 from inference.outbox.shipper import Shipper
 from tests.fakes.fault_proxy import KINDS, FaultProxy
 from tests.inference.made_pictures import picture
+from tests.inference.outbox.disks import mount_disk
 from tests.inference.outbox.test_shipper import append
 from tests.inference.published import publish_tiny
 from tests.inference.serving import IMAGE, ServiceProcess, serving, table_rows, until
 from tests.inference.test_serving_process import Callers
-from tests.prerequisites import not_run
 
 
 @pytest.fixture
@@ -32,7 +30,7 @@ def proxied(s3_root, moto_server, monkeypatch):
         yield proxy
 
 
-def once(root: str, table: str, key: str, acknowledged) -> None:
+def check_once(root: str, table: str, key: str, acknowledged) -> None:
     """Every acknowledged row is there, and none twice."""
     found = [row[key] for row in table_rows(root, table)]
     assert len(found) == len(set(found)) and set(acknowledged) <= set(found)
@@ -76,18 +74,13 @@ def test_answers_go_on_while_the_store_is_out_of_reach_and_all_arrive_afterwards
         answers = [client.post("/v1/predictions", content=picture(n), headers=IMAGE) for n in range(20)]
         assert {a.status_code for a in answers} == {200}
         proxied.fault = lambda method, path: None
-    once(proxied.root, "predictions", "prediction_id", [a.json()["prediction_id"] for a in answers])
+    check_once(proxied.root, "predictions", "prediction_id", [a.json()["prediction_id"] for a in answers])
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 6 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", folder]).returncode:
-        not_run("a small disk cannot be mounted", "run it as root, where mounts are allowed")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with mount_disk(tmp_path / "disk", megabytes=6) as folder:
+        yield folder
 
 
 def ask(client, n: int):
@@ -96,7 +89,7 @@ def ask(client, n: int):
     return client.post("/v1/predictions", content=picture(n, icc_profile=noise), headers=IMAGE)
 
 
-def test_a_full_disk_refuses_and_forgets_nothing(tmp_root, tmp_path, small_disk, monkeypatch):
+def test_a_full_disk_refuses_and_forgets_nothing(tmp_root, small_disk):
     publish_tiny(tmp_root)
     with serving(tmp_root, small_disk / "outbox", "serve.ship_seconds=0.5") as client:
         ship = client.service.shipper
@@ -117,7 +110,7 @@ def test_a_full_disk_refuses_and_forgets_nothing(tmp_root, tmp_path, small_disk,
         ship.storage = storage
         until(lambda: client.get("/health/ready").status_code == 200, 180)
         good.append(ask(client, 2000).json()["prediction_id"])
-    once(tmp_root, "predictions", "prediction_id", good)
+    check_once(tmp_root, "predictions", "prediction_id", good)
     assert len(good) > 30 and len(list(reachable.list("images/"))) >= len(good)
 
 
@@ -146,8 +139,8 @@ def test_rows_of_two_days_lie_in_their_days(tmp_root, tmp_path, monkeypatch):
             body = {"prediction_id": mine, "label": "x"}
             labels[client.post("/v1/labels", json=body).json()["label_ids"][0]] = made[mine]
     assert len(set(made.values())) == 2
-    once(tmp_root, "predictions", "prediction_id", made)
-    once(tmp_root, "labels", "label_id", labels)
+    check_once(tmp_root, "predictions", "prediction_id", made)
+    check_once(tmp_root, "labels", "label_id", labels)
     for table, of in (("predictions", made), ("labels", labels)):
         for day in set(of.values()):
             rows = table_rows(tmp_root, f"{table}/dt={day}")
@@ -163,17 +156,17 @@ def test_kills_and_a_store_that_fails_at_random(proxied, tmp_path):
     proxied.fault = lambda method, path: chance.choice(KINDS) if chance.random() < 0.1 else None
     predictions, labels = set(), set()
     for _ in range(5):
-        service = ServiceProcess(proxied.root, tmp_path, "--no-auth", "--outbox", str(tmp_path / "outbox"))
-        callers = Callers(service.url())
-        until(lambda callers=callers: len(callers.labels) > 100, 120)
-        assert service.end(signal.SIGKILL) == -signal.SIGKILL
+        with ServiceProcess(proxied.root, tmp_path, "--no-auth", "--outbox", str(tmp_path / "outbox")) as service:
+            callers = Callers(service.url())
+            until(lambda callers=callers: len(callers.labels) > 100, 120)
+            assert service.end(signal.SIGKILL) == -signal.SIGKILL
         [t.join() for t in callers.threads]
         predictions |= set(callers.predictions)
         labels |= set(callers.labels)
     proxied.fault = lambda method, path: None
-    last = ServiceProcess(proxied.root, tmp_path, "--no-auth", "--outbox", str(tmp_path / "outbox"))
-    with httpx.Client(base_url=last.url()) as client:
-        assert client.get("/health/live").status_code == 200
-    assert last.end(signal.SIGTERM) == 0 and len(predictions) > 500 and sum(proxied.seen.values()) > 100
-    once(proxied.root, "predictions", "prediction_id", predictions)
-    once(proxied.root, "labels", "label_id", labels)
+    with ServiceProcess(proxied.root, tmp_path, "--no-auth", "--outbox", str(tmp_path / "outbox")) as last:
+        assert httpx.get(f"{last.url()}/health/live").status_code == 200
+        assert last.end(signal.SIGTERM) == 0
+    assert len(predictions) > 500 and sum(proxied.seen.values()) > 100
+    check_once(proxied.root, "predictions", "prediction_id", predictions)
+    check_once(proxied.root, "labels", "label_id", labels)

@@ -1,3 +1,5 @@
+"""Rows and pictures go from the outbox to the bucket once, when they are due, and a store that refuses only delays them."""
+
 import asyncio
 import hashlib
 import io
@@ -18,7 +20,7 @@ from tests.inference.serving import table_rows
 LIMIT = 10 << 20
 
 
-@pytest.fixture(params=["local", pytest.param("s3", id="s3")])
+@pytest.fixture(params=["local", "s3"])
 def root(request, tmp_root):
     return tmp_root if request.param == "local" else request.getfixturevalue("s3_root")
 
@@ -113,14 +115,17 @@ def test_an_erased_image_is_dropped_its_row_is_not(box, tmp_root):
     assert list(open_root(tmp_root).list("images/")) == [] and len(table_rows(tmp_root, "predictions")) == 1
 
 
-def test_due_by_age_by_size_and_soon_after_the_end_of_a_day(box, tmp_root, monkeypatch):
+def test_due_by_age_by_size_soon_after_the_end_of_a_day_and_when_the_clock_was_set_back(box, tmp_root, monkeypatch):
     append(box, 1)
     (waiting,) = box.list_waiting()
     assert not shipper(box, tmp_root)._is_due(waiting)
     assert shipper(box, tmp_root, size=waiting.bytes)._is_due(waiting)
-    tomorrow = clock.now_us() + 24 * 3600 * 1_000_000
-    monkeypatch.setattr(clock, "now_us", lambda: tomorrow)
+    assert shipper(box, tmp_root, seconds=0)._is_due(waiting)
+    now, day_us = clock.now_us(), 24 * 3600 * 1_000_000
+    monkeypatch.setattr(clock, "now_us", lambda: now + day_us)
     assert shipper(box, tmp_root, seconds=1e9)._is_due(waiting)
+    monkeypatch.setattr(clock, "now_us", lambda: now - day_us)
+    assert shipper(box, tmp_root)._is_due(waiting) and not shipper(box, tmp_root, seconds=1e9)._is_due(waiting)
 
 
 def test_the_same_rows_give_the_same_bytes_with_the_designs_schema(box):

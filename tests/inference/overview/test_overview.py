@@ -19,6 +19,7 @@ from inference.overview.summaries import Summaries
 from inference.overview.trend import Trends
 from tests import figures
 from tests.inference.overview.years import write_evaluation, write_history
+from tests.inference.page_text import words
 from tests.inference.small_service import DAY, MODEL, SmallService, application, publish, serving, ship
 
 NOW = clock.parse_moment("2026-11-21T13:00:00Z")
@@ -38,16 +39,12 @@ def read(service, keyring=None, path="/overview", **headers):
         return client.get(path)
 
 
-def words(page) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", page.text).split())
-
-
 def test_it_says_the_verdict_and_since_when_traffic_and_what_waits(service):
     write_history(service.storage, 28, bad_from=14)
     ship(service.storage, 24)
     samples.write(service.storage, samples.draw(MODEL, DAY, "audit", samples.Design("random-audit", "audit", p=0.9)))
     said = words(read(service))
-    assert "digits version 1 live fail since 2026-11-14 Version 1 failes." in said
+    assert "digits version 1 live fail since 2026-11-14 Version 1 fails." in said
     assert "Predictions, 7 days to 2026-11-20 280, 280 of them labelled" in said
     assert re.search(r"Waits for people \d+ for audit", said) and "bound 90%" in said
 
@@ -62,8 +59,9 @@ def test_what_was_answered_at_another_replica_waits_no_more(service):
     assert f"Waits for people {24 - len(batch.items)} for audit" in words(read(service))
 
 
-def test_a_fresh_root_and_one_without_any_model_say_what_to_do(service, tmp_path):
-    assert "No evaluation tells how good it is yet: trueup evaluate --model digits" in words(read(service))
+def test_a_fresh_root_and_one_without_any_version_say_what_to_do(service, tmp_path):
+    for one in (service, SmallService(str(tmp_path / "empty"))):
+        assert "No evaluation tells how good it is yet: trueup evaluate --model digits" in words(read(one))
 
 
 def test_models_that_were_only_evaluated_are_there_too(service):

@@ -7,6 +7,7 @@ from tests import figures
 from tests.inference.small_service import MODEL
 
 LAST = date(2026, 11, 20)
+SAYS = {"pass": "passes", "fail": "fails"}
 
 
 def write_history(storage, days: int, window: int = 7, every: int = 7, bad_from: int | None = None) -> list[str]:
@@ -36,7 +37,7 @@ def write_evaluation(storage, days, verdict: str, version: str = "1") -> str:
     document["newest_day"] = days[-1].day
     storage.put(layout.evaluation_document(MODEL, name), jsonio.dumps(document))
     decision = {"verdict": verdict, "version": version, "evaluation": name, "as_of": document["as_of"],
-                "window": document["window"], "reasons": [], "sentence": f"Version {version} {verdict}es.",
+                "window": document["window"], "reasons": [], "sentence": f"Version {version} {SAYS[verdict]}.",
                 "gates": [{"gate": "accuracy", "verdict": verdict, "bound": 0.9, "sentence": "x"}]}
     storage.put(layout.decision(MODEL, name), jsonio.dumps(decision))
     return name

@@ -11,8 +11,9 @@ from contract.review.listed import ListedItem
 from inference.keys import KeyRing
 from inference.labelling.listed import ListedQueue, open_queue
 from tests.inference.asgi import ask
+from tests.inference.page_text import words
 from tests.inference.pictures.rows import DAYS
-from tests.inference.pictures.test_pages import Browser, words
+from tests.inference.pictures.test_pages import Browser
 from tests.inference.small_service import CLASSES, MODEL
 
 JSON = (b"content-type", b"application/json")
@@ -149,5 +150,6 @@ def test_where_nothing_is_listed_the_page_says_who_sends_some(browser):
 
 def test_my_page_and_the_overview_count_what_is_listed_blind(service, browser):
     send(service, "suspects", (1, 30), blind=True)
-    assert "of=listed" in browser.get("/me").text
-    assert browser.get("/overview").status == 200
+    mine = browser.get("/me")
+    assert "of=listed" in mine.text and f"Audit 1 picture of {DAYS[1]}" in words(mine)
+    assert "Waits for people 1 for audit" in words(browser.get("/overview"))

@@ -1,6 +1,7 @@
 """Looking for rows: each filter finds what it says, pages follow each other without a gap, the time is kept."""
 
 import io
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,9 +20,8 @@ from inference.pictures.kept_days import KeptDays
 from inference.pictures.question import parse_question
 from inference.pictures.search import Search
 from inference.pictures.similar import Similar
-from tests.inference.pictures import rows
 from tests.inference.pictures.rows import DAYS, EACH
-from tests.inference.small_service import CLASSES, MODEL
+from tests.inference.small_service import MODEL
 
 LABELLED = [(0, i) for i in range(16)] + [(1, i) for i in range(8)]
 ALL = [(d, i) for d in (0, 1) for i in range(EACH)]
@@ -176,8 +176,6 @@ def test_a_child_that_fails_is_named_and_days_are_grouped_by_so_many():
 
 
 def test_new_labels_leave_a_day_to_be_joined_with_what_is_known_shown_meanwhile(tmp_path, made):
-    import shutil
-
     shutil.copytree(made[0], tmp_path / "root")
     storage = open_root(str(tmp_path / "root"))
     for entry in list(storage.list(layout.day_folder("labels", DAYS[1]))):
@@ -193,7 +191,6 @@ def test_new_labels_leave_a_day_to_be_joined_with_what_is_known_shown_meanwhile(
 
 def test_days_are_read_side_by_side_in_growing_groups():
     assert [len(group) for group in searching._group([str(n) for n in range(30)])] == [1, 1, 2, 4, 8, 8, 6]
-    assert rows.EACH == EACH and len(CLASSES) == 4
 
 
 def test_a_store_that_does_not_answer_says_nothing_of_a_picture(search, monkeypatch):

@@ -12,8 +12,9 @@ from contract.records import LABEL
 from contract.review import listed
 from inference.keys import KeyRing
 from inference.pictures import suspected
+from tests.inference.page_text import words
 from tests.inference.pictures.rows import DAYS
-from tests.inference.pictures.test_pages import Browser, words
+from tests.inference.pictures.test_pages import Browser
 from tests.inference.small_service import MODEL, picture
 from tests.pipeline.roots import put_rows
 from tests.suspects import make_suspect, put_suspects

@@ -41,7 +41,7 @@ class Traffic:
                 for n, (i, p, c) in enumerate(zip(self.ids, self.predicted, self.confidence.tolist(), strict=True))]
         put(root, self.day, "predictions", rows)
 
-    def answer(self, root, wrong=()):
+    def answer(self, root):
         """Answers all that the day's audit asks about, as the page would keep it."""
         storage = open_root(root)
         sample = samples.read(storage, MODEL, self.day, "audit")

@@ -1,3 +1,5 @@
+"""A hook's pixels and nothing else go on; whatever else a hook does, nothing comes of it, and it runs where it is listed."""
+
 import hashlib
 import io
 import sys

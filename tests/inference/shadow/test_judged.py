@@ -17,7 +17,7 @@ from tests.inference.shadow.test_shadow import rows_of, wait_for_shadow
 
 
 def answer_and_judge(first, second):
-    """24 pictures, one of them with the same id at both replicas; labels of most. Returns id -> label."""
+    """24 pictures, one of them with the same id at both replicas; labels of most. Returns id -> label, and the id of both."""
     same, told = ids.uuid7(), {}
     for n in range(24):
         replica = second if n % 3 == 0 else first

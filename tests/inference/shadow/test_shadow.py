@@ -55,7 +55,7 @@ def post(client, n, **headers):
 
 
 def compute(registry, version, data):
-    """What a version says of a picture, by itself: label -> probability."""
+    """What a version says of a picture, by itself: its labels with their probabilities, best first."""
     predictor = load_version(registry, version, "cpu", 1)
     kept, _ = strip_metadata(data, inspect(data, 10**8))
     (row,) = predictor.probabilities(predictor.stack([predictor.prepare(kept)]))
@@ -201,14 +201,14 @@ def test_a_service_that_is_killed_goes_on_with_its_shadow_and_counts_each_row_on
     publish(tmp_root)
     answered = []
     for how in (signal.SIGKILL, signal.SIGTERM):
-        process = ServiceProcess(tmp_root, tmp_path, "--no-auth", before=PROMPT)
-        with httpx.Client(base_url=process.url(), timeout=30) as client:
+        with (ServiceProcess(tmp_root, tmp_path, "--no-auth", before=PROMPT) as process,
+              httpx.Client(base_url=process.url(), timeout=30) as client):
             before = len(answered)
             until(lambda c=client: (c.get("/health/ready").json()["models"]["m"]["shadow"] or {}).get("version") == "2", 60)
             answered += [post(client, before + n)["prediction_id"] for n in range(5)]
             until(lambda some=set(answered[before:]): some <= rows_of(tmp_root, "shadow").keys(), 120)
             answered += [post(client, before + n)["prediction_id"] for n in range(5, 10)]
-        process.end(how)
+            process.end(how)
     pids = read_pids(process)
     until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids))  # each ends with its service
     rows = [row["prediction_id"] for row in table_rows(tmp_root, "predictions") if row["role"] == "shadow"]

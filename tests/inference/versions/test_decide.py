@@ -2,7 +2,6 @@
 
 import html
 import json
-import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from inference.pages import decide
 from inference.versions import asking, fresh
 from pipeline import answering, model
 from pipeline.gates import decide as gates
+from tests.inference.page_text import fields
 from tests.inference.small_service import MODEL, SmallService, application
 from tests.inference.versions.client import Client
 from tests.pipeline.roots import write_version
@@ -66,11 +66,6 @@ class Person:
 
     def answer(self, answer="approve"):
         return self.client.post("/models/proposals", data=fields(self.client.get("/models")) | {"answer": answer})
-
-
-def fields(page):
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.text)
-    return {name: html.unescape(value) for name, value in found}
 
 
 @pytest.fixture
@@ -135,7 +130,7 @@ def test_a_key_must_have_been_shown_a_short_while_ago_and_nothing_typed_is_lost(
     assert newest(registry).state.live == "2"
 
 
-def test_a_program_shows_its_key_and_needs_no_session(registry, people):
+def test_a_program_shows_its_key_and_needs_no_session(people):
     (ana,) = people("ana", sign_in=False)
     head = {"authorization": f"Bearer {ana.token}", "accept": "application/json"}
     said = {"kind": "promote", "version": "2", "reason": "r", "live": "1", "seq": "1"}
