@@ -56,7 +56,7 @@ def test_a_card_names_the_decoders_of_its_dataset_or_else_its_parents(world, par
 
     def list_decoders(decoders):
         made = world.made.model_copy(update={"decoders": decoders})
-        return train.job_of(world.storage, world.registry, world.settings(), made, parent, "9", None).preprocess.decoders
+        return train.plan_job(world.storage, world.registry, world.settings(), made, parent, "9", None).preprocess.decoders
 
     assert list_decoders({new: 3, old: 1}) == [old, new]
     assert list_decoders({}) == ([old] if parent else [])

@@ -24,8 +24,8 @@ from inference.outbox.outbox import Outbox
 from inference.outbox.shipper import Shipper
 from inference.telemetry import Metrics
 from jobs import evaluate
+from metrics.judging.verdicts import COOLING
 from pipeline import cli, cycle
-from pipeline.gates.verdicts import COOLING
 from tests.inference.small_service import SmallService, application, serving
 from tests.pipeline.conftest import fake_stages  # noqa: F401  (a fixture)
 from tests.upgrade.of_rules_1 import DAYS, MODEL, ROWS, make_picture, stand_still, unpack
