@@ -124,6 +124,23 @@ def test_setup_is_skipped_when_it_is_up_to_date(tmp_path, monkeypatch):
     assert not preflight.up_to_date()
 
 
+def test_a_folder_that_was_moved_is_set_up_anew(tmp_path, monkeypatch):
+    """The commands in .venv/bin name the folder in which they were made."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for name in preflight.SOURCES:
+        (old / name).parent.mkdir(exist_ok=True, parents=True)
+        (old / name).write_text(name)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", old / ".venv"], check=True)
+    monkeypatch.setattr(preflight, "ROOT", str(old))
+    (old / ".venv/trueup-setup.stamp").write_text(preflight.fingerprint() + "\n")
+    monkeypatch.setattr(environment, "VENV", old / ".venv")
+    assert preflight.up_to_date() and environment.is_made_here()
+    old.rename(new)
+    monkeypatch.setattr(preflight, "ROOT", str(new))
+    monkeypatch.setattr(environment, "VENV", new / ".venv")
+    assert not preflight.up_to_date() and not environment.is_made_here()
+
+
 # --- the lock
 
 

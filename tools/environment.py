@@ -45,11 +45,17 @@ def make() -> None:
 
 
 def make_venv() -> None:
-    """A virtual environment of this Python. One that runs is kept; the remains of an interrupted run are replaced."""
-    if preflight.version_of(str(PYTHON)) == preflight.WANTED and has_pip():
+    """A virtual environment of this Python. One that runs is kept; the remains of an interrupted run are replaced, and one that
+    was made elsewhere and moved: its commands name where they were."""
+    if preflight.version_of(str(PYTHON)) == preflight.WANTED and is_made_here() and has_pip():
         return
     say("making .venv")
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
+
+
+def is_made_here() -> bool:
+    made = re.search(r"^command = .* -m venv (?:--\S+ )*(.*)$", (VENV / "pyvenv.cfg").read_text(), re.M)
+    return made is None or made[1] == str(VENV)
 
 
 def has_pip() -> bool:

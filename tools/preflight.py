@@ -24,8 +24,11 @@ SOURCES = ("requirements.lock", "setup.py", "tools/environment.py", "tools/spark
 
 
 def fingerprint():
-    """Hash everything that decides what is in .venv; the stamp holds it once all of it is there."""
-    digest = hashlib.sha256()
+    """Hash everything that decides what is in .venv; the stamp holds it once all of it is there.
+
+    Where this folder lies, too: the commands in .venv/bin name it, so that none works once the folder was moved.
+    """
+    digest = hashlib.sha256(ROOT.encode())
     for name in SOURCES:
         with open(os.path.join(ROOT, name), "rb") as source:
             digest.update(source.read())

@@ -26,7 +26,7 @@ def wait_for(world, ending):
     until(lambda: any(entry.key.endswith(ending) for entry in world.storage.list(layout.tunings("digits"))), 600)
 
 
-@pytest.mark.slow("process kills")
+@pytest.mark.slow("kills")
 def test_a_killed_process_is_continued_by_the_next_and_two_share_what_is_left(world):
     first = start(world)
     wait_for(world, "claims/0002-1.json")
