@@ -63,7 +63,7 @@ def _write_judged(judged: Mapping[str, Any]) -> list[str]:
 
 def choose_next(settings: Settings, found: Mapping[str, Any], verdict: str) -> str:
     """Chooses the command that follows the promotion gate's verdict, as the cycle goes on by the same settings."""
-    of = f"--model {quote(found['model'])}"
+    of = f"{_write_root(settings)}--model {quote(found['model'])}"
     candidate = found["versions"]["candidate"]["version"]
     if verdict == FAIL:
         return f"trueup dataset {of}   # and trueup train: this candidate is not promoted"
@@ -74,3 +74,8 @@ def choose_next(settings: Settings, found: Mapping[str, Any], verdict: str) -> s
     if settings.promotion.how == "canary":
         return f"trueup model canary start {candidate} {of}"
     return f"trueup model promote {candidate} {of} --reason 'passed on held-out pictures'"
+
+
+def _write_root(settings: Settings) -> str:
+    """The option for the root, where it came as one: file and environment name it to the next command, too."""
+    return f"--root {quote(settings.need_root())} " if settings.origins.get("root") == "option" else ""

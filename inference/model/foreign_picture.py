@@ -74,7 +74,8 @@ def _convert(data: bytes) -> tuple[bytes, str]:
         image = Image.open(io.BytesIO(data), formats=CONVERTED)
     except UnidentifiedImageError:
         raise BadImage(f"expected a JPEG, PNG, WebP, BMP, TIFF, GIF or PPM picture, got {len(data)} bytes that are none of "
-                       f"them (they begin with {data[:8]!r}).") from None
+                       f"them (they begin with {data[:8]!r}). A format of your own needs pictures.decoder "
+                       f"(docs/decoders.md).") from None
     except preprocess.DECODING as error:
         raise BadImage(f"the picture's header cannot be read: {error}.") from error
     _check(image)

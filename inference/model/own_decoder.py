@@ -58,7 +58,8 @@ class OwnDecoder:
             raise BadImage(f"the decoder {self.name}: expected 1 to {max_pixels:,} pixels and at most "
                            f"{preprocess.LONGEST_SIDE:,} a side, got {width} x {height}. Send a smaller image.")
         if pixels.dtype.kind == "f" and not bool(((pixels >= 0) & (pixels <= 1)).all()):  # NaN is neither
-            raise BadImage(f"the decoder {self.name}: expected floats from 0 (black) to 1 (white), got others")
+            raise BadImage(f"the decoder {self.name}: expected floats from 0 (black) to 1 (white), got others. "
+                           f"Divide by the value that is white.")
         return pixels
 
     def _write(self, pixels: Any) -> bytes:

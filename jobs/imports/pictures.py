@@ -121,7 +121,7 @@ def require_classes(found: Import, allow_empty: bool) -> None:
     """Raises EmptyData when no picture is taken at all, or none of a class, unless `allow_empty`: it would vanish silently."""
     if found.taken and (allow_empty or not found.empty):
         return
-    reasons = {entry["file"].partition("/")[0]: entry["reason"] for entry in reversed(found.refused)}
+    reasons = {entry["file"].partition("/")[0]: entry["reason"].removesuffix(".") for entry in reversed(found.refused)}
     said = "; ".join(f"{name!r} ({reasons.get(class_folders.show(Path(found.folders.classes[name].name)), 'no file')})"
                      for name in found.empty[:5]) + (", …" if len(found.empty) > 5 else "")
     whole = class_folders.show(found.folders.folder)

@@ -9,6 +9,7 @@ from contract.settings import Settings
 from contract.texts.decoders import explain_other_decoder
 from pipeline.checks.in_use import list_cards_in_use
 from pipeline.checks.machine import ABSENT, OK, Check
+from pipeline.checks.own_code import explain_absence
 
 OTHER = "other"  # it works, and is not what a card says
 
@@ -24,6 +25,8 @@ def check_decoder(settings: Settings) -> tuple[str, str]:
     here = settings.pictures.decoder
     if other := [said for card in cards if (said := explain_other_decoder(card, here))]:
         return OTHER, "; ".join(other)
+    if here and explain_absence("pictures.decoder", here):
+        return ABSENT, "not looked at: own code says why"
     return OK, f"{here}; no version in use names another" if here else "none, and no version in use names one"
 
 

@@ -6,8 +6,7 @@ from contract.deciding.formats import list_formats
 from contract.documents.card import Card
 from contract.registry import Registry, models
 from contract.settings import Settings
-from contract.storage import open_root
-from pipeline.checks.machine import ABSENT, OK
+from pipeline.checks.machine import ABSENT, OK, find_root
 from pipeline.running import stages
 from pipeline.running.local import ProcessRunner
 
@@ -20,9 +19,9 @@ def check_formats(settings: Settings) -> tuple[str, str]:
 
     Nothing is loaded where all are float32 as torch runs it.
     """
-    if not settings.root:
+    storage = find_root(settings)
+    if storage is None:
         return ABSENT, "no root that can be read"
-    storage = open_root(settings.root)
     to_time = {name: found for name in models(storage) if (found := _list_versions(Registry(storage, name), settings))}
     if not to_time:
         return OK, "all that is live is computed in float32 by torch"

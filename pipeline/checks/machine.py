@@ -80,7 +80,7 @@ def check_root(settings: Settings) -> Finding:
 
 def check_writing(settings: Settings) -> Finding:
     """Checks whether objects can be written, read back and removed."""
-    storage = _open_root(settings)
+    storage = find_root(settings)
     if storage is None:
         return ABSENT, "no root that can be read"
     key, body = f"doctor-{os.getpid()}.json", jsonio.dumps({"written": "by trueup doctor"})
@@ -94,7 +94,7 @@ def check_writing(settings: Settings) -> Finding:
 
 def check_conditional_writes(settings: Settings) -> Finding:
     """Checks whether a second exclusive creation is refused; two publishers could both win otherwise."""
-    storage = _open_root(settings)
+    storage = find_root(settings)
     if storage is None:
         return ABSENT, "no root that can be read"
     key = f"doctor-{os.getpid()}.json"
@@ -108,7 +108,8 @@ def check_conditional_writes(settings: Settings) -> Finding:
     return BAD, f"{storage.root} took a second creation of one object (If-None-Match: *). Publishing is refused there."
 
 
-def _open_root(settings: Settings) -> Storage | None:
+def find_root(settings: Settings) -> Storage | None:
+    """Opens the root; None where none is named, or it cannot be read: the check of the root says why."""
     try:
         return open_root(settings.root) if settings.root else None
     except TrueupError:
@@ -119,7 +120,7 @@ def check_clock(settings: Settings) -> Finding:
     """Says which moment rows would get, and how far the store's clock is from it."""
     shifted = f", shifted by {clock.offset():g} s ({clock.CLOCK_FILE})" if os.environ.get(clock.CLOCK_FILE) else ""
     moment = clock.iso(clock.now()) + shifted
-    storage = _open_root(settings)
+    storage = find_root(settings)
     if storage is None:
         return OK, moment
     skew = clock.machine() - storage.now()

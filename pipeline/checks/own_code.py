@@ -21,7 +21,7 @@ def check_own_code(settings: Settings) -> tuple[str, str]:
     wanted = [*_list_settings(settings), *(("network", name) for name in here)]
     if wrong := [fault for what, name in wanted if (fault := explain_absence(what, name))]:
         return BAD, " ".join(wrong)
-    said = [f"{name} ({what}) is found, nothing of it was run" for what, name in wanted]
+    said = [f"{name} ({what}): its module is found; nothing of it was run" for what, name in wanted]
     said += [f"{shorten(name)} (network): allow_modules does not list it, so this machine cannot load it"
              for name in networks if name not in here]
     if not said:

@@ -68,3 +68,9 @@ def test_a_clock_that_is_wrong_is_found(capsys, tmp_root, monkeypatch):
     monkeypatch.setattr(machine.clock, "machine", lambda: 0.0)
     found = checks(capsys, "--root", tmp_root, code=1)["clock"]
     assert "s from the store's" in found["found"] and "NTP" in found["do"]
+
+
+def test_a_root_that_is_not_there_is_the_fault_of_one_check(capsys, tmp_path):
+    found = checks(capsys, "--root", str(tmp_path / "none"), code=1)
+    assert [name for name, row in found.items() if row["state"] == "bad"] == ["root"]
+    assert (found["formats"]["state"], found["formats"]["found"]) == ("absent", "no root that can be read")

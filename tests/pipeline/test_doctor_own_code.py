@@ -64,7 +64,7 @@ def test_where_nothing_is_named_nothing_is_looked_for(own, capsys, tmp_root):
 
 
 @pytest.mark.parametrize(("network", "state", "said"), [
-    ("mine:build", "ok", "mine:build (network) is found, nothing of it was run"),
+    ("mine:build", "ok", "mine:build (network): its module is found; nothing of it was run"),
     ("kit.no_such:build", "bad", "network 'kit.no_such:build': expected it to be importable"),
     ("other:build", "absent", "'other:build' (network): allow_modules does not list it")])
 def test_networks_of_versions_in_use_are_looked_for_where_this_machine_lists_them(own, capsys, tmp_root, network, state, said):
@@ -94,3 +94,11 @@ def test_another_decoder_than_a_version_learnt_from_is_told_by_its_name(own, cap
     publish_tiny(tmp_root, preprocess=Preprocess(resize=36, crop=32, decoders=list(learnt)))
     row = look(capsys, *([f"pictures.decoder={here}"] if here else []), root=tmp_root)["decoder"]
     assert row["state"] == state and said in row["found"] and (row["do"] is None) == (state == "ok")
+
+
+def test_a_decoder_that_is_not_found_is_not_said_to_be_right(own, capsys, tmp_root):
+    publish_tiny(tmp_root, preprocess=Preprocess(resize=36, crop=32))
+    row = look(capsys, "pictures.decoder=no_such:f", root=tmp_root, code=1)["decoder"]
+    assert (row["state"], row["found"]) == ("absent", "not looked at: own code says why")
+    publish_tiny(tmp_root, preprocess=Preprocess(resize=36, crop=32, decoders=["mine:f@0123456789ab"]), seed=2)
+    assert look(capsys, "pictures.decoder=no_such:f", root=tmp_root, code=1)["decoder"]["state"] == "other"

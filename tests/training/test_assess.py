@@ -239,8 +239,11 @@ def test_two_architectures_stand_in_one_table_with_the_f1_of_scikit_learn(world)
     (["gates.shadow_labels=200"], "fail", "trueup dataset")])
 def test_the_next_command_is_one_that_the_command_line_takes(settings, verdict, expected):
     found = {"model": "my digits", "versions": {"candidate": {"version": "2"}}}
-    told = choose_next(load(env={}, overrides=settings), found, verdict)
-    assert told.startswith(expected) and "--model 'my digits'" in told
+    told = choose_next(load(env={"TRUEUP_ROOT": "/a/folder"}, overrides=settings), found, verdict)
+    assert told.startswith(expected) and "--model 'my digits'" in told and "--root" not in told
+    assert problem(words(told.removeprefix("trueup "))) is None
+    told = choose_next(load(root="/a folder", env={}, overrides=settings), found, verdict)
+    assert told.startswith(expected) and "--root '/a folder' --model 'my digits'" in told
     assert problem(words(told.removeprefix("trueup "))) is None
 
 
