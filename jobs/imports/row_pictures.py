@@ -50,14 +50,21 @@ class Place:
         self.folder = None if local is None else os.path.realpath(local)
         self.storage = open_storage(self.folder or address)
         self.root = self.storage.root.rstrip("/") + "/"
+        self.passed_over: set[str] = set()
 
     @cached_property
     def sizes(self) -> dict[str, int]:
-        """Key -> bytes of every file that ends like a picture."""
+        """Key -> bytes of every file that ends like a picture; the endings of the others are kept in `passed_over`."""
         from inference.model import foreign_picture
 
         endings = (*layout.PICTURES, *foreign_picture.ENDINGS, *list_own_endings())
-        return {e.key: e.size for e in self.storage.list() if e.key.lower().endswith(endings)}
+        found = {}
+        for entry in self.storage.list():
+            if entry.key.lower().endswith(endings):
+                found[entry.key] = entry.size
+            else:
+                self.passed_over.add(PurePosixPath(entry.key).suffix.lower())
+        return found
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:
@@ -159,8 +166,11 @@ class RowPictures:
         except ValueError as error:
             return error
         places = ", ".join(place.storage.root for place in self._open)
-        return NoPicture(f"no picture of {' or '.join(map(shorten, names))} in {places}. Name it in image_uri or source_uri, or "
-                         f"take such rows without a picture: --allow-missing-images")
+        passed_over = set().union(*(place.passed_over for place in self._open))
+        ending = next((end for end in map(_find_ending, names) if end in passed_over), None)
+        passed = f" Files that end in {ending} were not looked at: pictures.endings (docs/decoders.md)." if ending else ""
+        return NoPicture(f"no picture of {' or '.join(map(shorten, names))} in {places}.{passed} Name it in image_uri or "
+                         f"source_uri, or take such rows without a picture: --allow-missing-images")
 
     def _look_at(self, files: Iterable[tuple[Place, str]]) -> None:
         """Looks at files that were not looked at before, several at once."""
@@ -203,6 +213,10 @@ class RowPictures:
     def describe(self) -> dict[str, Any]:
         """What a document says of the pictures: nothing where none were asked for."""
         return {"pictures": dict(self.counted)} if self.places else {}
+
+
+def _find_ending(name: str) -> str:
+    return PurePosixPath(list_forms(name)[-1]).suffix.lower()
 
 
 def _store(storage: Storage, uri: str, picture: Looked) -> bool:

@@ -84,6 +84,7 @@ def test_a_place_is_a_path_as_it_is_or_an_address(made):
 @pytest.mark.parametrize(("names", "said"), [
     ("x,{t},dog,0.9,,one.png,", "could be each of a/one.png, b/one.png"), ("x,{t},dog,0.9,../outside.png,,", "no picture of"),
     ("x,{t},dog,0.9,link.png,,", "leads out of"), ("x,{t},dog,0.9,broken.png,,", "the picture broken.png"),
+    ("x,{t},dog,0.9,,c/notes.txt,", "Files that end in .txt were not looked at: pictures.endings"),
     ("x,{t},dog,0.9,FOLDER/../outside.png,,", "--allow-missing-images"), ("notes,{t},dog,0.9,,,", "no picture of 'notes'"),
     ("x,{t},dog,0.9,a/one.png,,{hash}", "another picture")])
 def test_a_picture_that_cannot_be_taken_is_said_and_nothing_is_written(made, capsys, names, said):
