@@ -195,7 +195,7 @@ def read_table(path: Path) -> list[Item]:
 @stage_command("score")
 @click.option("--model", help="Name of the model. [env: TRUEUP_MODEL]")
 @click.option("--version", help="Version that classifies. [default: the live one]")
-@click.option("--images", help="Folder or s3://bucket/prefix with pictures (.jpg, .jpeg, .png, .webp).")
+@click.option("--images", help="Folder or s3://bucket/prefix with pictures (.jpg, .jpeg, .png, .webp, and pictures.endings).")
 @click.option("--uris", type=click.Path(path_type=Path), help="Table with a column uri: CSV, JSON lines or Parquet.")
 @click.option("--batch", default=32, show_default=True, type=click.IntRange(1, 4096), help="Images at once in the network.")
 @click.option("--spark-conf", multiple=True, metavar="KEY=VALUE", help="A setting of the Spark session; repeatable.")
@@ -211,7 +211,12 @@ def command(settings: Settings, model: str | None, version: str | None, images: 
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
     document = score(storage, settings, version, found, batch, collect_conf(settings, spark_conf))
-    return Outcome(document=document, text=write_text(document))
+    return Outcome(document=document, text=write_text(document) + (_explain_none() if images and not found else ""))
+
+
+def _explain_none() -> str:
+    endings = ", ".join((*layout.PICTURES, *list_own_endings()))
+    return f"\n  looked for files that end in {endings}; other endings: pictures.endings (docs/decoders.md)"
 
 
 def write_text(document: dict[str, Any]) -> str:

@@ -135,6 +135,11 @@ def test_what_cannot_be_a_list_of_images_is_said(tmp_path, root, capsys):
     with pytest.raises(UsageError, match="expected a table that ends in .csv"):
         read_table(tmp_path / "a.xls")
     assert main(["--root", root, "--model", "m"]) == 2 and "expected one of --images" in capsys.readouterr().err
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "a.npy").write_bytes(b"")
+    assert main(["--root", root, "--model", "m", "--images", str(tmp_path / "own")]) == 0
+    said = capsys.readouterr().out
+    assert "0 images found" in said and ".webp; other endings: pictures.endings" in said
     assert Item("a") < Item("b")
 
 
