@@ -57,8 +57,8 @@ async def read_image(request: Request, max_bytes: int, by_url: bool = False) -> 
     elif by_url and kind == FORM:
         data = _find_url(_parse_form(await read_body(request, MOST_URL_BODY)))
     else:
-        raise Refused(415, "unsupported_media_type", f"expected an image's bytes (Content-Type image/…) or "
-                      f"multipart/form-data with the field image, got {shorten(kind)}."
+        raise Refused(415, "unsupported_media_type", f"expected an image's bytes (Content-Type image/… or "
+                      f"application/octet-stream) or multipart/form-data with the field image, got {shorten(kind)}."
                       + (f' A picture\'s URL: {{"url": …}} as {JSON} or {FORM}.' if by_url else ""))
     if not data:
         raise Refused(422, "bad_image", "expected an image, got no bytes.")

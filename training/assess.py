@@ -29,7 +29,7 @@ from contract.assessed.first_holdout import find_newest
 from contract.documents import manifest
 from contract.documents.card import Card
 from contract.documents.manifest import Manifest, read_index
-from contract.errors import EmptyData, LeakageFound, NotFound, TrueupError, pass_over
+from contract.errors import EmptyData, LeakageFound, NotFound, TrueupError, UsageError, pass_over
 from contract.registry import Registry
 from contract.settings import Settings
 from contract.storage import open_root
@@ -59,19 +59,24 @@ def command(settings: Settings, model: str | None, candidate: str, live: str | N
     settings = with_options(settings, model=model)
     storage = open_root(settings.need_root())
     registry = Registry(storage, settings.need_model())
-    found = assess(storage, registry, candidate, live or registry.live(), dataset)
+    compared = live or registry.live()
+    if candidate == compared:
+        raise UsageError(f"--candidate {candidate}: expected another version than the one it is compared with. Name that one "
+                         f"with --live" + ("." if live else f"; version {candidate} is live."))
+    found = assess(storage, registry, candidate, compared, dataset)
     told = tell(settings.track, lambda store: log_assessment(store, registry, candidate, found))
-    judged = {"judged": judge(settings, found)} if run_key is None else {}
+    judged = {"judged": judge(settings, found, registry)} if run_key is None else {}
     document = found | {"run": run_key} | judged | ({"tracking": told} if told else {})
     return Outcome(document=document, text=write_text(document) + write_told(told))
 
 
-def judge(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
+def judge(settings: Settings, found: dict[str, Any], registry: Registry) -> dict[str, Any]:
     """Judges an assessment: which version is better by the difference over all rows, the promotion gate's decision by the policy,
-    and the command that comes next."""
+    and the command that comes next, which depends on what is live now."""
+    newest, _ = registry.newest_known()
     decision = judge_assessment(settings.gates, found, settings.promotion.min_accuracy, max_ece=settings.promotion.max_ece)
     return {"compared": compare_by_interval(found["overall"]["difference"]), "decision": decision,
-            "next": choose_next(settings, found, decision["verdict"])}
+            "next": choose_next(settings, found, decision["verdict"], newest.state.live if newest else None)}
 
 
 def assess(storage: Storage, registry: Registry, candidate: str, live: str, dataset: str | None = None) -> dict[str, Any]:

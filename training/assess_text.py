@@ -8,7 +8,7 @@ from command.terminal import align, colour_verdict, escape
 from contract.settings import Settings
 from contract.texts.figures import write_figure, write_number, write_percent, write_points
 from metrics.judging.promotion import BETTER, WORSE
-from metrics.judging.verdicts import FAIL, UNDECIDED
+from metrics.judging.verdicts import FAIL, PASS, UNDECIDED
 
 COLUMNS = ("", "version", "network", "accuracy", "macro F1", "weighted F1", "MiB", "ms")
 COMPARED = {BETTER: "the candidate is better", WORSE: "the candidate is worse",
@@ -61,10 +61,17 @@ def _write_judged(judged: Mapping[str, Any]) -> list[str]:
             f"next: {judged['next']}"]
 
 
-def choose_next(settings: Settings, found: Mapping[str, Any], verdict: str) -> str:
-    """Chooses the command that follows the promotion gate's verdict, as the cycle goes on by the same settings."""
+def choose_next(settings: Settings, found: Mapping[str, Any], verdict: str, serving: str | None) -> str:
+    """Chooses the command that follows the promotion gate's verdict, as the cycle goes on by the same settings.
+
+    `serving`: the version that is live, None for none. Better than another one is no reason to take its place.
+    """
     of = f"{_write_root(settings)}--model {quote(found['model'])}"
-    candidate = found["versions"]["candidate"]["version"]
+    candidate, compared = (found["versions"][side]["version"] for side in ("candidate", "live"))
+    if serving == candidate:
+        return f"trueup status {of}   # version {candidate} is live already"
+    if verdict == PASS and serving not in (None, compared):
+        return f"trueup assess {of} --candidate {candidate}   # against version {serving}, which is live"
     if verdict == FAIL:
         return f"trueup dataset {of}   # and trueup train: this candidate is not promoted"
     if verdict == UNDECIDED:

@@ -15,5 +15,7 @@ def explain_other_decoder(card: Card, here: str | None) -> str | None:
     learnt = f"version {card.version} of {card.model!r} learnt from pictures that {', '.join(known)} made"
     if here is None:
         return f"{learnt}; here no pictures.decoder is set, so files of that format are refused"
-    return (f"{learnt}; here pictures.decoder is {here}, whose pixels may differ. Put the earlier one back, or train a version "
-            f"on pictures that this one made")
+    same = here.partition("@")[0] in {name.partition("@")[0] for name in known}
+    changed = ", the same function with another source" if same else ""
+    return (f"{learnt}; here pictures.decoder is {here}{changed}, whose pixels may differ. Put the earlier one "
+            f"back, or train a version on pictures that this one made")

@@ -238,13 +238,23 @@ def test_two_architectures_stand_in_one_table_with_the_f1_of_scikit_learn(world)
     (["gates.shadow_labels=200"], "pass", "trueup model alias shadow 2"),
     (["gates.shadow_labels=200"], "fail", "trueup dataset")])
 def test_the_next_command_is_one_that_the_command_line_takes(settings, verdict, expected):
-    found = {"model": "my digits", "versions": {"candidate": {"version": "2"}}}
-    told = choose_next(load(env={"TRUEUP_ROOT": "/a/folder"}, overrides=settings), found, verdict)
+    found = {"model": "my digits", "versions": {"live": {"version": "1"}, "candidate": {"version": "2"}}}
+    told = choose_next(load(env={"TRUEUP_ROOT": "/a/folder"}, overrides=settings), found, verdict, "1")
     assert told.startswith(expected) and "--model 'my digits'" in told and "--root" not in told
     assert problem(words(told.removeprefix("trueup "))) is None
-    told = choose_next(load(root="/a folder", env={}, overrides=settings), found, verdict)
+    told = choose_next(load(root="/a folder", env={}, overrides=settings), found, verdict, None)
     assert told.startswith(expected) and "--root '/a folder' --model 'my digits'" in told
     assert problem(words(told.removeprefix("trueup "))) is None
+
+
+@pytest.mark.parametrize(("serving", "verdict", "expected"), [
+    ("7", "pass", "trueup assess --model m --candidate 2   # against version 7, which is live"),
+    ("7", "fail", "trueup dataset"), ("2", "pass", "trueup status --model m   # version 2 is live already"),
+    ("2", "fail", "trueup status")])
+def test_better_than_a_version_that_is_not_live_is_no_reason_to_promote(serving, verdict, expected):
+    found = {"model": "m", "versions": {"live": {"version": "1"}, "candidate": {"version": "2"}}}
+    told = choose_next(load(env={"TRUEUP_ROOT": "/a/folder"}), found, verdict, serving)
+    assert told.startswith(expected) and problem(words(told.removeprefix("trueup "))) is None
 
 
 @pytest.mark.parametrize(("counts", "expected"), [((100, 5, 60, 20), "better"), ((100, 60, 5, 20), "worse"),
@@ -268,3 +278,5 @@ def test_the_command_says_what_the_promotion_gate_makes_of_it_and_a_run_decides_
     assert f"next: {document['judged']['next']}" in lines
     assert main([*argv, "--json", "--run", "digits/3"]) == 0
     assert "judged" not in json.loads(capsys.readouterr().out)
+    assert main([*argv[:-3], "1"]) == 2
+    assert "expected another version than the one it is compared with" in capsys.readouterr().err

@@ -157,7 +157,7 @@ def train_candidate(storage: Storage, registry: Registry, settings: Settings, tu
     if live is None:
         return Made(train_document(card), None, f"{train_text(card)}; nothing is live that it could be compared with")
     assessment = assess(storage, registry, card.version, live)
-    assessment |= {"judged": judge(settings, assessment)}
+    assessment |= {"judged": judge(settings, assessment, registry)}
     return Made(train_document(card), assessment, f"{train_text(card)}\n{assess_text(assessment)}")
 
 

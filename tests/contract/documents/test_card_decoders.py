@@ -34,7 +34,8 @@ def test_what_is_no_decoder_is_refused(name):
     ((), None, None), ((), ONE, None), ((ONE,), ONE, None), ((ONE, OTHER), OTHER, None),
     ((ONE,), "my_formats:read", None),  # the digits of its source are not known
     ((ONE,), None, "here no pictures.decoder is set, so files of that format are refused"),
-    ((ONE,), OTHER, f"here pictures.decoder is {OTHER}, whose pixels may differ"),
+    ((ONE,), OTHER, f"here pictures.decoder is {OTHER}, the same function with another source, whose pixels may differ"),
+    ((ONE,), "a:read@0123456789ab", "here pictures.decoder is a:read@0123456789ab, whose pixels may differ"),
     ((ONE,), "elsewhere:read", "here pictures.decoder is elsewhere:read, whose pixels may differ")])
 def test_another_one_is_told(decoders, here, said):
     found = explain_other_decoder(make_card(*decoders), here)

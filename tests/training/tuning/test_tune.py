@@ -97,7 +97,7 @@ def test_the_best_is_trained_in_full_and_assessed(world, capsys, monkeypatch):
     live = world.train(epochs=1)
     asked = []
     monkeypatch.setattr(assess, "assess", lambda *a: asked.append(a[2:]) or {"rows": 30})
-    monkeypatch.setattr(assess, "judge", lambda settings, found: {"compared": "better"})
+    monkeypatch.setattr(assess, "judge", lambda settings, found, registry: {"compared": "better"})
     monkeypatch.setattr(assess_text, "write_text", lambda found: "30 held-out rows")
     more = ["--parent", live.version, "--sampler", "random", "--trials", "2", "--train"]
     code, document = tune(world, *more, capsys=capsys)
