@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from contract.documents.card import Card
 from contract.errors import BadWeights, UsageError
 from inference.model import lazy_torchvision
-from inference.model.own_code import import_function
+from inference.model.own_code import ENDS, explain_end, import_function
 
 DRAWS = (Tensor.normal_, Tensor.uniform_)  # what everything in torch.nn.init ends in
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
@@ -71,10 +71,8 @@ def _find_image_size(state: Mapping[str, Tensor]) -> dict[str, int]:
 def _build_own(name: str, classes: int) -> nn.Module:
     try:
         network = import_function(name, "network")(classes)
-    except (SystemExit, GeneratorExit) as error:
-        raise UsageError(f"network {name!r}: expected a network, but its code ended with {type(error).__name__}: {error}. "
-                         f"A module that is imported must not read arguments or exit: do that under "
-                         f"`if __name__ == '__main__'`.") from error
+    except ENDS as error:
+        raise UsageError(f"network {name!r}: expected a network, but {explain_end(error)}") from error
     if not isinstance(network, nn.Module):
         raise UsageError(f"network {name!r}: expected {name.partition(':')[2]}({classes}) to return a torch.nn.Module, "
                          f"got {type(network).__name__}.")

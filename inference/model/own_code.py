@@ -13,6 +13,9 @@ from typing import Any
 from contract.errors import UsageError
 from contract.sections.modules import parse_function
 
+MOST_SAID = 300  # characters of an error's own text
+ENDS = (SystemExit, GeneratorExit)  # with these, code from outside would end the process
+
 
 def import_function(name: str, what: str) -> Callable[..., Any]:
     """Imports `package.module:function`; `what` names its kind in errors.
@@ -21,13 +24,36 @@ def import_function(name: str, what: str) -> Callable[..., Any]:
     """
     module, function = parse_function(name, what)
     try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+        imported = importlib.import_module(module)
+    except ImportError as error:
         raise UsageError(f"{what} {name!r}: expected it to be importable, got {error}. "
-                         f"Install it, or name its folder in PYTHONPATH, where the service and the training run.") from error
+                         f"Install it, or name its folder in PYTHONPATH, on each machine that uses it.") from error
+    except ENDS as error:
+        raise UsageError(f"{what} {name!r}: expected it to be importable, but {explain_end(error)}") from error
+    except Exception as error:
+        raise UsageError(f"{what} {name!r}: expected it to be importable, but importing {module} raised "
+                         f"{_describe_import_error(error)}. Correct the module.") from error
+    try:
+        found = getattr(imported, function)
+    except AttributeError as error:
+        raise UsageError(f"{what} {name!r}: expected it to be importable, but {module} "
+                         f"({getattr(imported, '__file__', None) or 'no file'}) has no {function}.") from error
     if not callable(found):
         raise UsageError(f"{what} {name!r}: expected a function, got {type(found).__name__}.")
     return found
+
+
+def explain_end(error: BaseException) -> str:
+    """Says that code of the user's own ended, with one of `ENDS`, and what to do."""
+    return (f"its code ended with {type(error).__name__}: {error}. A module that is imported must not read arguments or exit: do "
+            f"that under `if __name__ == '__main__'`.")
+
+
+def _describe_import_error(error: BaseException) -> str:
+    """Names an error of an import with its text: no picture is there yet whose pixels it could hold."""
+    kind = type(error).__name__ if isinstance(error, SyntaxError) else describe_error(error)  # its text names file and line
+    said = " ".join(str(error).split())[:MOST_SAID]
+    return f"{kind}: {said}" if said else kind
 
 
 def hash_source(name: str, function: Callable[..., Any]) -> str:
