@@ -44,7 +44,7 @@ def list_labelled(card: Card, folder: Path, option: str) -> list[tuple[Path, str
     endings = (*layout.PICTURES, *ENDINGS, *list_own_endings())
     files = [(file, label) for file, label in found.files if file.name.lower().endswith(endings)]
     for file in sorted({file for file, _ in found.files} - {file for file, _ in files}):
-        print(f"{show(file)}: left out, its ending is not that of a picture", file=sys.stderr)
+        print(f"{show(file)}: left out, its ending is not that of a picture, nor one of pictures.endings", file=sys.stderr)
     unknown = sorted({label for _, label in files} - set(card.classes))
     if not files or unknown:
         raise EmptyData(f"{option} {show(folder)}: expected folders named by classes with pictures in them, got "

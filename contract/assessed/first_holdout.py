@@ -18,7 +18,7 @@ from contract.sequence import NumberedDocuments
 from contract.texts.figures import write_count, write_figure
 
 READS_AT_ONCE = 16
-NOT_ASKED = "no assessment asked it; a run of the cycle asks its candidate and the version that is live"
+NOT_ASKED = "no assessment that is kept asked it; a run of the cycle keeps one of its candidate and the version that is live"
 NO_FIRST = "no dataset of its line was there whole"
 EARLIER = "an earlier release assessed it, which did not ask"
 UNREADABLE = "its assessment cannot be read"

@@ -161,7 +161,7 @@ def test_the_command_shows_all_versions(registry, capsys, tmp_path):
     told = ["--root", registry.storage.root, "--model", MODEL]
     assert model.main(["show", "1", *told]) == 0
     text = capsys.readouterr().out
-    assert "accuracy on the held-out rows of the first dataset\n  version 3   not measured: no assessment asked it" in text
+    assert "accuracy on the held-out rows of the first dataset\n  version 3   not measured: no assessment that is" in text
     assert "  version 1   95.0% (88.8 to 97.8%) on 100 held-out rows of dataset d1" in text
     assert max(map(len, text.splitlines())) <= 80
     assert model.main(["show", "1", *told, "--json"]) == 0
