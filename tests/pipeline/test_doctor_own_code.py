@@ -80,6 +80,12 @@ def test_a_root_that_cannot_be_read_hides_no_fault_of_the_settings(own, capsys, 
     assert row["state"] == "bad"
 
 
+@pytest.mark.parametrize(("sets", "state"), [([], "absent"), (["pictures.decoder=mine:f"], "ok")])
+def test_where_the_root_cannot_be_read_nothing_is_said_of_networks(own, capsys, tmp_path, sets, state):
+    row = look(capsys, *sets, root=str(tmp_path / "none"), code=1)["own code"]  # that it cannot be read is wrong elsewhere
+    assert row["state"] == state and "networks of versions in use are not known: " in row["found"]
+
+
 @pytest.mark.parametrize("module", ["json", "json.decoder", "numpy.linalg", "os.path", "builtins", "__main__"])
 def test_modules_that_are_there_lack_nothing(module):
     assert find_lacking(module) is None
