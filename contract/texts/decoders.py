@@ -12,8 +12,8 @@ def explain_other_decoder(card: Card, here: str | None) -> str | None:
     known = card.preprocess.decoders
     if not known or here in (known if here and "@" in here else [name.partition("@")[0] for name in known]):
         return None
-    learnt = f"version {card.version} of {card.model!r} learnt from pictures that {', '.join(known)} made"
+    made = f"version {card.version} of {card.model!r} is made for pictures of {', '.join(known)}"
     if here is None:
-        return f"{learnt}; here no pictures.decoder is set, so files of that format are refused"
-    return (f"{learnt}; here pictures.decoder is {here}, whose pixels may differ. Put the earlier one back, or train a version "
+        return f"{made}; here no pictures.decoder is set, so files of that format are refused"
+    return (f"{made}; here pictures.decoder is {here}, whose pixels may differ. Put the earlier one back, or train a version "
             f"on pictures that this one made")

@@ -53,4 +53,4 @@ def test_another_one_is_told(decoders, here, said):
     if said is None:
         assert found is None
     else:
-        assert said in found and f"version 3 of 'm' learnt from pictures that {decoders[0]}" in found
+        assert said in found and f"version 3 of 'm' is made for pictures of {decoders[0]}" in found
