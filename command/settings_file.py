@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 LARGEST = 1 << 20  # bytes of YAML, which take 10 s; settings of a hundred lines have 10 kB
 DEEPEST = 50
+DEEP = f"it is more than {DEEPEST} levels deep"
 
 
 def parse_settings(data: bytes, where: str) -> dict[str, Any]:
     """Parses the settings in a file's bytes; UsageError names `where`, the line, what was expected and what came."""
-    if (found := _parse_json(data)) is not None:
+    found = _parse_json(data)
+    if isinstance(found, dict):
         return found
     if len(data) > LARGEST:
-        raise UsageError(f"{where}: expected at most {LARGEST:,} bytes of settings, got {len(data):,}.")
+        more = f" It may be longer as JSON, and is none: {found}." if found else ""
+        raise UsageError(f"{where}: expected at most {LARGEST:,} bytes of settings, got {len(data):,}.{more}")
     import yaml
 
     text = _decode(data, where)
@@ -52,21 +55,26 @@ def parse_settings(data: bytes, where: str) -> dict[str, Any]:
     return content
 
 
-def _parse_json(data: bytes) -> dict[str, Any] | None:
-    """Returns what a JSON object holds; None for all else, also for JSON in which something is wrong: as YAML it is explained."""
+def _parse_json(data: bytes) -> dict[str, Any] | str | None:
+    """Returns what a JSON object holds, or what is wrong with one: a short one is explained as YAML. None for all else."""
+    data = data.removeprefix(codecs.BOM_UTF8)
     if not data[:100].lstrip().startswith(b"{"):
         return None
     try:
         found = json.loads(data.decode(), object_pairs_hook=_require_once, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return None
-    return None if _is_deeper(found, DEEPEST) else found
+    except ValueError as error:
+        return str(error)
+    except RecursionError:
+        return DEEP
+    return DEEP if _is_deeper(found, DEEPEST) else found
 
 
 def _require_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise ValueError("a name stands twice")
+    made: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in made:
+            raise ValueError(f"the name {shorten(name)} stands twice in one object")
+        made[name] = value
     return made
 
 

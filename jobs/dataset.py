@@ -59,7 +59,7 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
          spark_conf: Sequence[str] = ()) -> Manifest:
     """The dataset of a window as it was known at `as_of`. EmptyData when no labelled prediction lies in it."""
     from jobs.datasets.build import build, count_parent_rows
-    from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_readable
+    from jobs.datasets.consensus import BESIDE, IMAGE_COLUMNS, find_labelled_readable
     from jobs.datasets.doubted import ask_about, find_doubted
     from jobs.datasets.tasks import choose_session
     from jobs.engines.day_files import choose_window, list_day, read_footers
@@ -67,7 +67,8 @@ def make(storage: Storage, settings: Settings, first: str | None, last: str | No
 
     present = choose_window(storage, first, last, clock.day_of(as_of), settings.evaluate.days)
     require_model(storage, settings.need_model(), present.days[::-1])
-    days, left_out = read_footers(storage, [list_day(storage, day) for day in present.days], IMAGE_COLUMNS, quarantine=True)
+    listed = [list_day(storage, day) for day in present.days]
+    days, left_out = read_footers(storage, listed, IMAGE_COLUMNS, quarantine=True, beside=BESIDE)
     for reason in left_out.values():
         log.warning("passed over: %s", reason)
     if not any(day.labels for day in days):

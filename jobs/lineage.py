@@ -112,7 +112,7 @@ def trace_version(registry: Registry, version: str) -> Iterator[Row]:
 
 
 def _find_dataset(storage: Storage, dataset: str) -> Row | None:
-    """What `of_dataset` says of a dataset; None for one that is gone or cannot be read, which is named."""
+    """What `trace_dataset` says of a dataset; None for one that is gone or cannot be read, which is named."""
     try:
         return trace_dataset(storage, manifest.load(storage, dataset))
     except (NotFound, Mismatch) as error:

@@ -54,8 +54,9 @@ def make_venv() -> None:
 
 
 def is_made_here() -> bool:
-    made = re.search(r"^command = .* -m venv (?:--\S+ )*(.*)$", (VENV / "pyvenv.cfg").read_text(), re.M)
-    return made is None or made[1] == str(VENV)
+    config = VENV / "pyvenv.cfg"
+    made = config.is_file() and re.search(r"^command = .* -m venv (?:--\S+ )*(.*)$", config.read_text(), re.M)
+    return not made or made[1] == str(VENV)
 
 
 def has_pip() -> bool:

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from contract import jsonio
 from contract.documents.document import Document
 
-DECODED_BY = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*@[0-9a-f]{12}$"  # inference.model.own_decoder.OwnDecoder.name
+# inference.model.own_decoder.OwnDecoder.name; a function may be called what Python lets it, é too.
+DECODED_BY = r"^[A-Za-z_][A-Za-z0-9_.]*:[^\s:@]+@[0-9a-f]{12}$"
 ADDED: tuple[tuple[str, Any], ...] = (("levels", None), ("decoders", []))  # fields of a later release, where they change nothing
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -41,6 +42,10 @@ class Preprocess(Document):
     def facts(self) -> dict[str, Any]:
         """What the pixels depend on, as plain JSON: a field that a release added is left out where it changes nothing."""
         return {name: value for name, value in self.to_dict().items() if (name, value) not in ADDED}
+
+    def list_steps(self) -> dict[str, Any]:
+        """What is done to a picture that is there: `facts` without what made it."""
+        return {name: value for name, value in self.facts().items() if name != "decoders"}
 
     def hash(self) -> str:
         """`preprocess_hash` of the prediction rows: 16 hex digits."""

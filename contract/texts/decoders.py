@@ -12,10 +12,10 @@ def explain_other_decoder(card: Card, here: str | None) -> str | None:
     known = card.preprocess.decoders
     if not known or here in (known if here and "@" in here else [name.partition("@")[0] for name in known]):
         return None
-    learnt = f"version {card.version} of {card.model!r} learnt from pictures that {', '.join(known)} made"
+    made = f"version {card.version} of {card.model!r} is made for pictures of {', '.join(known)}"
     if here is None:
-        return f"{learnt}; here no pictures.decoder is set, so files of that format are refused"
+        return f"{made}; here no pictures.decoder is set, so files of that format are refused"
     same = here.partition("@")[0] in {name.partition("@")[0] for name in known}
     changed = ", the same function with another source" if same else ""
-    return (f"{learnt}; here pictures.decoder is {here}{changed}, whose pixels may differ. Put the earlier one "
+    return (f"{made}; here pictures.decoder is {here}{changed}, whose pixels may differ. Put the earlier one "
             f"back, or train a version on pictures that this one made")

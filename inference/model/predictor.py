@@ -55,6 +55,7 @@ class Predictor:
         self.card = card
         self.speed: Speed | None = None  # as inference.live measures it
         self.preprocess_hash = card.preprocess.hash()
+        self.steps = card.preprocess.list_steps()  # predictors with the same ones take what either prepared
         self._scale = scaling.make_scaling(card.calibration)
         if card.runtime == OPENVINO:
             self._take_openvino(converted, device or devices.AUTO)

@@ -109,6 +109,7 @@ def _describe_card(card: Card) -> dict[str, Any]:
             "Classes": f"{len(card.classes)}: {', '.join(card.classes[:12])}{', …' if len(card.classes) > 12 else ''}",
             "Input": f"{card.preprocess.crop or card.preprocess.resize or 'any size'} px"
                      + (", grey" if card.preprocess.grey else ""),
+            **({"Levels": "{} (black) to {} (white)".format(*card.preprocess.levels)} if card.preprocess.levels else {}),
             **({"Decoders": ", ".join(card.preprocess.decoders)} if card.preprocess.decoders else {}),
             "Made from": card.made_from or "not said", "Fine-tuned from": f"version {card.parent}" if card.parent
             else "no version of this model", "Weights": f"{card.weights_bytes / 1e6:.1f} MB, sha256 {card.weights_sha256[:12]}…"}

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 # Columns that counting itself does not use; they are read like declared slices, footers included.
-IMAGE_COLUMNS = (Slice("image", "image_sha256"), Slice("uri", "image_uri"), Slice("decoder", "decoded_by"))
+IMAGE_COLUMNS = (Slice("image", "image_sha256"), Slice("uri", "image_uri"))
+BESIDE = ("decoded_by",)  # as a slice it would be the last of all columns, and ties have those before it read
 MIN_PARTS = 2  # even on a laptop, so that code that is right only within one task fails there
 
 

@@ -109,6 +109,8 @@ def choose_candidates(labelled: Sequence[Row], parent: Sequence[Row], settings: 
     for row in _choose_one_per_image([row for row in today if row["label"] is not None], known, listed):
         sha, old = row["image_sha256"], known.get(row["image_sha256"], {})
         kept = {name: old[name] for name in ("split", "width", "height", "bytes", "near") if old}
+        if row.get("decoded_by") is None and old.get("decoded_by"):  # who sends its PNG once more needs no decoder
+            kept["decoded_by"] = old["decoded_by"]
         rows[sha] = {"split": split_of(sha, settings), "came_with": None} | row | kept
         if row["label"] == UNNAMED:
             listed.append(_describe_left_out(sha, "wrong, class not named", row["prediction_id"] or ""))

@@ -10,7 +10,7 @@ from typing import Any
 
 from contract.days import label_days
 from contract.stores.store import Storage
-from jobs.datasets.consensus import IMAGE_COLUMNS, find_labelled_readable
+from jobs.datasets.consensus import BESIDE, IMAGE_COLUMNS, find_labelled_readable
 from jobs.datasets.tasks import Tasks
 from jobs.engines.day_files import list_day, read_footers
 from jobs.engines.question import Question
@@ -30,7 +30,7 @@ def find_present(context: Tasks, storage: Storage, parent: Sequence[dict[str, An
     if not days:
         return []
     there = [found for found in (list_day(storage, day) for day in days) if not found.expired]
-    files, left_out = read_footers(storage, there, IMAGE_COLUMNS, quarantine=True)
+    files, left_out = read_footers(storage, there, IMAGE_COLUMNS, quarantine=True, beside=BESIDE)
     for reason in left_out.values():
         log.warning("passed over: %s", reason)
     return [row for row in find_labelled_readable(context, storage, files, question) if row["prediction_id"] in ids]

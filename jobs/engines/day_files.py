@@ -129,15 +129,16 @@ def _is_hidden(path: str) -> bool:
     return any(part.startswith(("_", ".")) for part in path.split("/"))
 
 
-def read_footers(storage: Storage, days: Sequence[DayFiles], slices: Sequence[Slice] = (),
-                 quarantine: bool = False) -> tuple[list[DayFiles], dict[str, str]]:
+def read_footers(storage: Storage, days: Sequence[DayFiles], slices: Sequence[Slice] = (), quarantine: bool = False,
+                 beside: Sequence[str] = ()) -> tuple[list[DayFiles], dict[str, str]]:
     """The same days with row counts and columns from the footers, and what quarantine left out: key -> reason.
 
+    `beside`: columns of predictions that are read, too, and count as missing where they are stored as another type.
     Raises ForeignSchema for the first bad file (by key), unless `quarantine` leaves such files out and names them.
     """
     wanted = [(f, record) for d in days for f, record in _list_tagged(d)]
     with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
-        read = list(pool.map(lambda w: _check(storage, w[0], w[1], slices), wanted))
+        read = list(pool.map(lambda w: _check(storage, w[0], w[1], slices, beside), wanted))
     bad = {f.key: r for (f, _), r in zip(wanted, read, strict=True) if isinstance(r, ForeignSchema)}
     if bad and not quarantine:
         raise next(iter(bad.values()))
@@ -210,7 +211,8 @@ def _list_tagged(day: DayFiles) -> list[tuple[RawFile, TableSchema]]:
     return [(f, PREDICTION) for f in day.predictions] + [(f, LABEL) for f in day.labels]
 
 
-def _check(storage: Storage, file: RawFile, record: TableSchema, slices: Sequence[Slice]) -> RawFile | ForeignSchema:
+def _check(storage: Storage, file: RawFile, record: TableSchema, slices: Sequence[Slice],
+           beside: Sequence[str]) -> RawFile | ForeignSchema:
     import pyarrow.parquet as pq
 
     where = f"{storage.root}: {file.key}"
@@ -224,7 +226,7 @@ def _check(storage: Storage, file: RawFile, record: TableSchema, slices: Sequenc
     try:
         columns = _columns(where, schema, record, list_used_columns(record, slices))
         if record is PREDICTION:
-            columns |= _comparable(schema, list_tie_columns(slices))
+            columns |= _comparable(schema, [*list_tie_columns(slices), *beside])
     except ForeignSchema as error:
         return error
     clashing = any(n not in record.names and n.lower() in record.names for n in schema.names)

@@ -16,7 +16,10 @@ from pipeline.checks.machine import ABSENT, BAD, OK, Check
 def check_own_code(settings: Settings) -> tuple[str, str]:
     """Looks for what the settings name, and for the networks of versions in use. Those that are not listed are merely said: this
     machine may be one that never computes with them."""
-    networks = sorted(_find_networks(settings))
+    try:
+        networks, unknown = sorted(_find_networks(settings)), []
+    except TrueupError as error:  # of the root, or of a card: other checks say what cures it
+        networks, unknown = [], [f"networks of versions in use are not known: {error}"]
     here = [name for name in networks if is_allowed(name.partition(":")[0])]
     wanted = [*_list_settings(settings), *(("network", name) for name in here)]
     if wrong := [fault for what, name in wanted if (fault := explain_absence(what, name))]:
@@ -24,6 +27,7 @@ def check_own_code(settings: Settings) -> tuple[str, str]:
     said = [f"{name} ({what}): its module is found; nothing of it was run" for what, name in wanted]
     said += [f"{shorten(name)} (network): allow_modules does not list it, so this machine cannot load it"
              for name in networks if name not in here]
+    said += unknown
     if not said:
         return OK, "neither settings nor versions in use name any"
     return OK if wanted else ABSENT, "; ".join(said)
@@ -76,10 +80,7 @@ def _list_settings(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _find_networks(settings: Settings) -> set[str]:
-    try:
-        cards = list_cards_in_use(settings.root) if settings.root else []
-    except TrueupError:  # of the root, or of a card: other checks say what is wrong
-        return set()
+    cards = list_cards_in_use(settings.root) if settings.root else []
     return {card.network for card in cards if ":" in card.network}
 
 

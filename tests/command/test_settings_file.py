@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from command.child import write_settings
 from command.load_settings import load
-from command.settings_file import parse_settings
+from command.settings_file import LARGEST, parse_settings
 from contract import clock
 from contract.errors import TrueupError, UsageError
 from inference import keys, review
@@ -87,6 +87,22 @@ JSON_VALUES = st.recursive(st.none() | st.booleans() | st.integers() | FLOATS | 
 def test_what_a_command_writes_for_its_stages_is_read_as_it_was(content):
     with write_settings(content) as path:
         assert parse_settings(Path(path).read_bytes(), "x") == content
+
+
+LONG = json.dumps({f"class {n}": n for n in range(60_000)}, indent=1)  # more than YAML may have
+
+
+def test_long_json_is_read_also_with_what_an_editor_puts_before_it():
+    assert len(LONG) > LARGEST
+    assert parse_settings(b"\xef\xbb\xbf" + LONG.encode(), "x") == parse_settings(LONG.encode(), "x") == json.loads(LONG)
+
+
+@pytest.mark.parametrize(("wrong", "said"), [
+    ('{"class 7": 1,' + LONG[1:], "the name 'class 7' stands twice"), (LONG.replace("59999", "NaN"), "NaN is no JSON"),
+    (LONG.rstrip("}\n") + ",\n}", "line 60002"), ('{"a": ' + "[" * 60 + "]" * 60 + "," + LONG[1:], "more than 50 levels deep")])
+def test_what_is_wrong_with_json_that_is_too_long_for_yaml_is_said(wrong, said):
+    with pytest.raises(UsageError, match=rf"expected at most 1,048,576 bytes .* It may be longer as JSON, and is none: .*{said}"):
+        parse_settings(wrong.encode(), "x")
 
 
 @pytest.mark.parametrize("path", ["folder", "folder/none.yaml/x", "x" * 300, "a\0b"])

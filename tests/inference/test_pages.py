@@ -10,11 +10,13 @@ import httpx
 import pytest
 
 from contract import ids, jsonio, layout, samples
+from contract.documents.card import Preprocess
 from contract.report_script import csp_source
 from inference.auth import NoAuth
 from inference.keys import KeyRing
 from tests import figures
 from tests.inference.page_text import fields
+from tests.inference.published import publish_tiny
 from tests.inference.small_service import (
     CLASSES,
     DAY,
@@ -270,6 +272,14 @@ def test_models_show_what_is_live_and_escape_it(service):
         page = client.get("/models")
     assert "Version 1 is live" in page.text and "0.9375" in page.text and "the first" in page.text
     assert HOSTILE not in page.text and html.escape(HOSTILE, quote=False)[:8] in page.text
+
+
+def test_models_show_what_becomes_of_16_bits_and_who_made_the_pixels(service):
+    own = "own:read@0123456789ab"
+    publish_tiny(service.storage, MODEL, preprocess=Preprocess(crop=32, levels=[0, 4095], decoders=[own]))
+    with browser(service) as client:
+        page = client.get("/models")
+    assert "0 (black) to 4095 (white)" in page.text and own in page.text
 
 
 def evaluation_of(*versions):

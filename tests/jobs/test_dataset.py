@@ -5,6 +5,7 @@ import json
 from io import BytesIO
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -20,6 +21,8 @@ from contract.storage import open_root
 from jobs import dataset as dataset_job
 from jobs import import_images
 from jobs.datasets import petastorm_writer, tasks
+from jobs.datasets.consensus import BESIDE, IMAGE_COLUMNS
+from jobs.engines.day_files import list_day, read_footers
 from tests.training.loop_root import LoopRoot, digits, jpeg, png
 
 AS_OF = clock.parse_moment("2026-11-25T00:00:00Z")
@@ -180,6 +183,22 @@ def test_a_dataset_says_which_decoders_made_its_pixels_also_of_rows_that_it_repl
     assert made.decoders == {first_: 30, second: 10}
     index = read_index(loop.storage, made).to_pylist()
     assert sum(row["decoded_by"] == first_ for row in index) == 30 and sum(row["decoded_by"] is None for row in index) > 50
+
+
+def test_a_log_whose_decoded_by_is_no_text_is_in_the_dataset_all_the_same(loop):
+    [file] = loop.storage.path("predictions/dt=2026-11-20").glob("*.parquet")
+    table = pq.read_table(file, partitioning=None)
+    at = table.column_names.index("decoded_by")
+    pq.write_table(table.set_column(at, "decoded_by", pa.array([7] * table.num_rows, pa.int64())), file)
+    made = make(loop.root)
+    assert sum(made.rows.values()) > 100 and made.decoders == {}
+
+
+def test_what_made_the_pixels_has_one_column_read_and_no_other(loop):
+    [(of_slices, of_all)] = [(without.predictions[0].columns, day.predictions[0].columns) for without, day in zip(*(
+        read_footers(loop.storage, [list_day(loop.storage, "2026-11-20")], IMAGE_COLUMNS, beside=beside)[0]
+        for beside in ((), BESIDE)), strict=True)]
+    assert set(of_all) - set(of_slices) == {"decoded_by"} and "attributes" not in of_all
 
 
 def test_what_people_took_back_corrected_or_dispute_since_is_not_replayed_as_it_was(loop, tmp_path):

@@ -80,6 +80,12 @@ def test_a_root_that_cannot_be_read_hides_no_fault_of_the_settings(own, capsys, 
     assert row["state"] == "bad"
 
 
+@pytest.mark.parametrize(("sets", "state"), [([], "absent"), (["pictures.decoder=mine:f"], "ok")])
+def test_where_the_root_cannot_be_read_nothing_is_said_of_networks(own, capsys, tmp_path, sets, state):
+    row = look(capsys, *sets, root=str(tmp_path / "none"))["own code"]  # the check of the root, left out here, is the one that fails
+    assert row["state"] == state and "networks of versions in use are not known: " in row["found"]
+
+
 @pytest.mark.parametrize("module", ["json", "json.decoder", "numpy.linalg", "os.path", "builtins", "__main__"])
 def test_modules_that_are_there_lack_nothing(module):
     assert find_lacking(module) is None
@@ -89,7 +95,7 @@ def test_modules_that_are_there_lack_nothing(module):
     ((), None, "ok", "none, and no version in use names one"), ((), "mine:f", "ok", "mine:f; no version in use names another"),
     (("mine:f@0123456789ab",), "mine:f", "ok", "mine:f; no version in use names another"),
     (("mine:f@0123456789ab",), "kit.hooks:f", "other", "here pictures.decoder is kit.hooks:f"),
-    (("mine:f@0123456789ab",), None, "other", "version 1 of 'm' learnt from pictures that mine:f@0123456789ab made")])
+    (("mine:f@0123456789ab",), None, "other", "version 1 of 'm' is made for pictures of mine:f@0123456789ab")])
 def test_another_decoder_than_a_version_learnt_from_is_told_by_its_name(own, capsys, tmp_root, learnt, here, state, said):
     publish_tiny(tmp_root, preprocess=Preprocess(resize=36, crop=32, decoders=list(learnt)))
     row = look(capsys, *([f"pictures.decoder={here}"] if here else []), root=tmp_root)["decoder"]

@@ -24,6 +24,7 @@ from tests.training import tiny
 from tests.training.digits_by_hand import DATASET, MODEL, TRAIN, make_root
 from tests.training.loop_root import digits
 from training import assess as assessing
+from training.assess_text import write_text
 from training.forgetting import find_first
 
 HELD = 60
@@ -102,7 +103,7 @@ def test_all_versions_are_asked_the_first_datasets_held_out_rows(line):
     assert first["overall"]["difference"]["value"] == pytest.approx(three.mean() - two.mean())
     assert first["since_first"]["difference"]["value"] == pytest.approx(three.mean() - one.mean())
     assert {row["version"] for row in first["leakage"]["checked"]} == {"1", "2", "3"}
-    assert "on the 60 held-out rows of the first dataset, d1: version 1" in assessing.text(found)
+    assert "on the 60 held-out rows of the first dataset, d1: version 1" in write_text(found)
 
 
 def test_against_the_first_version_itself_the_difference_is_the_one_since_the_beginning(line):
@@ -120,7 +121,7 @@ def test_a_first_row_that_a_version_was_trained_on_tells_nothing_and_stops_no_as
     found = assessing.assess(registry.storage, registry, "2", "1", "clean")
     assert found["rows"] == 40 and found["first"]["overall"] is None and found["first"]["versions"] == []
     assert "5 held-out rows" in found["first"]["reason"] and "training rows of version 2" in found["first"]["reason"]
-    assert "of the first dataset, d1, nothing can be told: dataset d1: 5 held-out rows" in assessing.text(found)
+    assert "of the first dataset, d1, nothing can be told: dataset d1: 5 held-out rows" in write_text(found)
 
 
 def move_away(registry, made):

@@ -22,6 +22,18 @@ def test_they_are_hashed_and_a_card_without_keeps_the_hash_that_it_had():
     assert len(set(hashes)) == 4
 
 
+def test_steps_are_those_of_the_pixels_whatever_made_them():
+    steps = make_card().preprocess.list_steps()
+    assert make_card(ONE).preprocess.list_steps() == make_card(OTHER).preprocess.list_steps() == steps == Preprocess().facts()
+    assert Preprocess(decoders=[ONE], crop=32).list_steps() != steps
+
+
+def test_a_function_may_be_called_what_python_lets_it():
+    name = "my_formats:l\N{LATIN SMALL LETTER A WITH DIAERESIS}s@0123456789ab"
+    assert name.partition(":")[2].partition("@")[0].isidentifier() and is_decoder(name)
+    assert Preprocess.model_validate_json(Preprocess(decoders=[name]).model_dump_json()).decoders == [name]
+
+
 @pytest.mark.parametrize("name", ["my_formats:read", "read@0123456789ab", "a:b@0123456789AB", "a:b@0123", "a b:c@0123456789ab",
                                   f"{ONE}\n", ""])
 def test_what_is_no_decoder_is_refused(name):
@@ -42,4 +54,4 @@ def test_another_one_is_told(decoders, here, said):
     if said is None:
         assert found is None
     else:
-        assert said in found and f"version 3 of 'm' learnt from pictures that {decoders[0]}" in found
+        assert said in found and f"version 3 of 'm' is made for pictures of {decoders[0]}" in found

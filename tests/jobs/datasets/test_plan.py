@@ -230,3 +230,10 @@ def test_the_share_of_replay_changes_an_id_only_where_it_is_set():
     assert dataset_plan.name_settings(at_one) == old
     ids = [dataset_plan.make_dataset_id(found, "m", "d0", DatasetSettings(replay_share=share)) for share in (1.0, 0.5, 0.25)]
     assert len(set(ids)) == 3 and ids[0] == dataset_plan.make_dataset_id(found, "m", "d0", at_one)
+
+
+@pytest.mark.parametrize(("said", "kept"), [(None, "own:read@0123456789ab"), ("own:read@ba9876543210", "own:read@ba9876543210")])
+def test_of_a_picture_that_comes_again_as_a_png_the_decoder_that_made_it_stays_known(said, kept):
+    old = row(1, split="train", came_with="d", width=8, height=8, bytes=100, near=1, decoded_by="own:read@0123456789ab")
+    [found], _ = dataset_plan.choose_candidates([row(1, decoded_by=said)], [old], SETTINGS, set())
+    assert found["decoded_by"] == kept
