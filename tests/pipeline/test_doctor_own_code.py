@@ -82,7 +82,7 @@ def test_a_root_that_cannot_be_read_hides_no_fault_of_the_settings(own, capsys, 
 
 @pytest.mark.parametrize(("sets", "state"), [([], "absent"), (["pictures.decoder=mine:f"], "ok")])
 def test_where_the_root_cannot_be_read_nothing_is_said_of_networks(own, capsys, tmp_path, sets, state):
-    row = look(capsys, *sets, root=str(tmp_path / "none"))["own code"]  # the check of the root, left out here, is the one that fails
+    row = look(capsys, *sets, root=str(tmp_path / "none"))["own code"]  # the check of the root, left out here, fails
     assert row["state"] == state and "networks of versions in use are not known: " in row["found"]
 
 
