@@ -168,7 +168,7 @@ def test_an_assessment_adds_its_figures_to_the_run_of_the_candidate(small, mlflo
     monkeypatch.setattr(assess, "assess", lambda *_: found)
     monkeypatch.setattr(assess, "judge", lambda *_: {})
     monkeypatch.setattr(assess, "write_text", lambda _: "")
-    code, made = run(assess.main, small, capsys, mlflow.address, "--candidate", version, "--live", version)
+    code, made = run(assess.main, small, capsys, mlflow.address, "--candidate", version, "--live", "9")
     (told,) = mlflow.runs()
     assert code == 0 and made["tracking"]["run"] == told.info.run_id
     figures = {k: v for k, v in told.data.metrics.items() if k.startswith("assess/")}
