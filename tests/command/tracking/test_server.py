@@ -78,7 +78,7 @@ def test_a_server_is_told_over_http_and_again_after_it_was_away(command, tmp_roo
         (run,) = asked.runs(make_key(registry, "1"))
         assert told == {"mlflow": address, "run": run.info.run_id} and run.info.status == "FINISHED"
         assert asked.points(run, "validation_loss") == [(1, 2.0), (2, 1.0), (3, 2 / 3)] and run.data.params["lr"] == "0.1"
-        assert asked.artifacts(run) == ["card.json"]
+        assert asked.artifacts(run) == ["card.json", "metrics.jsonl"]
         assert "error" not in tell(track, lambda store: mirror_state(store, registry)) and asked.aliases("m") == {"live": "2"}
     registry.promote("1", by="test", reason="test", expected_live="2")
     assert "error" in tell(track, lambda store: mirror_state(store, registry))
