@@ -50,8 +50,8 @@ def test_a_version_is_converted_compared_let_in_and_promoted(registry, capfd, mo
     assert registry.live() == version
     monkeypatch.setattr(machine, "CHECKS", {})
     assert doctor.main(["--root", registry.storage.root, "--json"]) == DONE
-    [row] = json.loads(capfd.readouterr().out)["checks"]
-    assert row["check"] == "formats" and row["state"] in ("ok", "slow")
+    row = next(row for row in json.loads(capfd.readouterr().out)["checks"] if row["check"] == "formats")
+    assert row["state"] in ("ok", "slow")
     assert f"{MODEL} version {version} (float32, openvino)" in row["found"] and "in float32" in row["found"]
 
 
