@@ -70,7 +70,8 @@ def list_alerts(client) -> dict[str, dict[str, str]]:
 
 def test_promtool_reads_the_rules_and_finds_nothing_against_the_names(tmp_path):
     checked = subprocess.run([*need("promtool"), "check", "rules", str(FILES["alerts"])], capture_output=True, text=True)
-    assert checked.returncode == 0 and "13 rules found" in checked.stdout, checked.stdout + checked.stderr
+    written = sum(len(group["rules"]) for group in yaml.safe_load(FILES["alerts"].read_text())["groups"])
+    assert checked.returncode == 0 and f"{written} rules found" in checked.stdout, checked.stdout + checked.stderr
     with serving(make_app(tmp_path)) as address:
         text = httpx.get(f"{address}/metrics", trust_env=False).content
     linted = subprocess.run([*need("promtool"), "check", "metrics"], input=text, capture_output=True)
