@@ -24,6 +24,7 @@ from contract.settings import Settings
 from pipeline.checks import decoder, formats, machine, own_code, redaction
 from pipeline.checks.decoder import OTHER
 from pipeline.checks.formats import SLOW
+from pipeline.checks.in_use import CardsInUse
 from pipeline.checks.machine import BAD, OK, Check
 from pipeline.checks.redaction import LOST
 
@@ -37,10 +38,11 @@ def command(settings: Settings, account: bool, contents: bool) -> Outcome:
     rows = [run_check(name, check, settings) for name, check in machine.CHECKS.items()]
     rows.append(run_check("formats", machine.Check(formats.check_formats, "make a version live that is faster here (trueup model "
                                                    "convert), or set serve.formats: fastest"), settings))
-    rows.append(run_check("own code", own_code.CHECK, settings))
-    rows.append(run_check("decoder", decoder.CHECK, settings))
+    in_use = CardsInUse(settings.root)
+    rows.append(run_check("own code", own_code.make_check(in_use), settings))
+    rows.append(run_check("decoder", decoder.make_check(in_use), settings))
     if settings.serve.redact:
-        rows.append(run_check("redaction", redaction.CHECK, settings))
+        rows.append(run_check("redaction", redaction.make_check(in_use), settings))
     if account:
         from pipeline.checks import account as doctor_account
 

@@ -102,11 +102,11 @@ def read_labelled(storage: Storage, day: str) -> set[str]:
     found: set[str] = set()
     for entry in list_rows(storage, layout.LABELS, day):
         try:
-            ids = read_columns(storage, entry.key, ["prediction_id"], required=["prediction_id"])["prediction_id"]
+            named = read_columns(storage, entry.key, ["prediction_id"], required=["prediction_id"])["prediction_id"]
         except ForeignSchema as error:
             pass_over(error)
             continue
-        found |= set(map(str, ids.to_pylist()))
+        found |= set(map(str, named.to_pylist()))
     return found
 
 

@@ -2,6 +2,7 @@
 does when it is imported stays open."""
 
 from collections.abc import Iterator
+from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,15 +10,15 @@ from pathlib import Path
 from contract.errors import TrueupError, UsageError, shorten
 from contract.sections.modules import is_allowed, parse_function
 from contract.settings import Settings
-from pipeline.checks.in_use import list_cards_in_use
+from pipeline.checks.in_use import CardsInUse
 from pipeline.checks.machine import ABSENT, BAD, OK, Check
 
 
-def check_own_code(settings: Settings) -> tuple[str, str]:
+def check_own_code(settings: Settings, in_use: CardsInUse) -> tuple[str, str]:
     """Looks for what the settings name, and for the networks of versions in use. Those that are not listed are merely said: this
     machine may be one that never computes with them."""
     try:
-        networks, unknown = sorted(_find_networks(settings)), []
+        networks, unknown = sorted({card.network for card in in_use.list_cards() if ":" in card.network}), []
     except TrueupError as error:  # of the root, or of a card: other checks say what cures it
         networks, unknown = [], [f"networks of versions in use are not known: {error}"]
     here = [name for name in networks if is_allowed(name.partition(":")[0])]
@@ -79,10 +80,7 @@ def _list_settings(settings: Settings) -> Iterator[tuple[str, str]]:
     return ((what, name) for what, name in named if name)
 
 
-def _find_networks(settings: Settings) -> set[str]:
-    cards = list_cards_in_use(settings.root) if settings.root else []
-    return {card.network for card in cards if ":" in card.network}
-
-
-CHECK = Check(check_own_code, "install it, or name its folder in PYTHONPATH, and list it in allow_modules "
-              "(docs/redaction.md#whose-code-may-run)")
+def make_check(in_use: CardsInUse) -> Check:
+    """Makes doctor's check of the user's own code."""
+    return Check(partial(check_own_code, in_use=in_use), "install it, or name its folder in PYTHONPATH, and list it in "
+                 "allow_modules (docs/redaction.md#whose-code-may-run)")

@@ -7,6 +7,7 @@ import pytest
 
 from contract.documents.card import Preprocess
 from contract.sections.pictures import choose_decoder
+from contract.storage import open_root
 from pipeline import doctor
 from pipeline.checks import machine
 from pipeline.checks.own_code import find_lacking
@@ -108,3 +109,14 @@ def test_a_decoder_that_is_not_found_is_not_said_to_be_right(own, capsys, tmp_ro
     assert (row["state"], row["found"]) == ("absent", "not looked at: own code says why")
     publish_tiny(tmp_root, preprocess=Preprocess(resize=36, crop=32, decoders=["mine:f@0123456789ab"]), seed=2)
     assert look(capsys, "pictures.decoder=no_such:f", root=tmp_root, code=1)["decoder"]["state"] == "other"
+
+
+def test_a_root_is_asked_once_for_the_cards_whether_it_answers_or_not(own, capsys, tmp_root, monkeypatch):
+    asked = []
+    monkeypatch.setattr("pipeline.checks.in_use.open_root", lambda root: asked.append(root) or open_root(root))
+    monkeypatch.setattr("pipeline.checks.formats.find_root", lambda settings: None)
+    publish_tiny(tmp_root)
+    for root, state in ((tmp_root, "ok"), (f"{tmp_root}/none", "absent")):
+        found = look(capsys, "serve.redact=mine:f", root=root)
+        assert found["redaction"]["state"] == state and len(asked) == 1
+        asked.clear()
